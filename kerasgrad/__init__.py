@@ -1,0 +1,40 @@
+"""Watch the gradients of a Keras model while it trains.
+
+    model.fit(x, y, callbacks=[kerasgrad.GradientMonitor("logs/mine")])
+
+then `tensorboard --logdir logs`, or look at `monitor.run`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public names and where they live; fetched when first asked for, so that nothing here loads TensorFlow.
+_NAMES = {
+    "GradientMonitor": "kerasgrad.monitor",
+    "Run": "kerasgrad.run",
+    "catalogue": "kerasgrad.catalogue",
+    "schedule": "kerasgrad.taps.schedule",
+}
+
+__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule"]  # noqa: F822
+
+if TYPE_CHECKING:
+    from kerasgrad import catalogue
+    from kerasgrad.monitor import GradientMonitor
+    from kerasgrad.run import Run
+    from kerasgrad.taps import schedule
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module 'kerasgrad' has no attribute {name!r}; it has {', '.join(__all__)}")
+    module = import_module(_NAMES[name])
+    return module if _NAMES[name].endswith("." + name) else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,131 @@
+"""Writes samples to an event file that plain TensorBoard reads as well."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+
+from kerasgrad.catalogue import FORMAT_VERSION, PLUGIN_NAME, TAG_PREFIX, names
+from kerasgrad.events import records
+from kerasgrad.run import Sample, Schema, Units
+
+_DTYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 9}
+_DT_STRING = 7
+
+SCALARS = ("loss", "gradient_norm", "depth_ratio", "dead_fraction", "learning_rate", "overhead")
+"""Overall statistics that are ordinary scalars besides, for plain TensorBoard and whatever mirrors it."""
+SCALAR_PREFIX = "health/"
+
+_numbers = itertools.count()
+
+
+class Writer:
+    """Appends to a run's directory, one event file a session.
+
+    Args:
+        folder: the run's folder.
+        schema: its rows.
+        flush_seconds: how long a sample may wait before it is on disk.
+
+    Raises:
+        OSError: from any method, when the disk says no.
+    """
+
+    def __init__(self, folder: Path, schema: Schema, flush_seconds: float = 2.0) -> None:
+        self.folder = folder
+        self.schema = schema
+        self._flush_seconds = flush_seconds
+        self._flushed = time.monotonic()
+        self._described: set[str] = set()
+        stamp = f"{time.time():017.6f}".replace(".", "_")
+        name = f"events.out.tfevents.{stamp}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        self._file = (folder / name).open("xb")
+        records.write(self._file, Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+        self._text("schema", 0, schema.to_dict())
+        self.flush()
+
+    def sample(self, sample: Sample) -> None:
+        """Appends one sample: a float32 tensor per statistic, and a few scalars."""
+        event = Event(wall_time=sample.wall_time, step=sample.step)
+        for statistic, row in sample.layer.items():
+            self._add_rows(event, statistic, self.schema.layers, row)
+        for statistic, row in sample.variable.items():
+            self._add_rows(event, f"variable/{statistic}", self.schema.variables, row)
+        overall = np.array([sample.overall.get(name, np.nan) for name in names("overall")], np.float32)
+        self._add(event, "overall", overall, {"rows": list(names("overall"))})
+        for path, row in sample.over_time.items():
+            self._add(event, f"signal_over_time/{path}", row, {"layer": path})
+        if sample.histogram is not None:
+            self._add(event, "gradient_histogram", sample.histogram, {"rows": list(self.schema.layers), "bins": self.schema.bins})
+        for name in SCALARS:
+            value = sample.overall.get(name, np.nan)
+            if not np.isnan(value):
+                event.summary.value.add(tag=SCALAR_PREFIX + name, simple_value=value)
+        self._write(event)
+
+    def _add_rows(self, event: Event, tag: str, rows: tuple[str, ...], values: Any) -> None:
+        # A statistic that the run does not have is left out; reading it back gives NaN.
+        if not np.isnan(values).all():
+            self._add(event, tag, values, {"rows": list(rows)})
+
+    def units(self, step: int, units: Mapping[str, Units]) -> None:
+        """Appends what is known of single units so far; the last of these counts."""
+        if not units:
+            return
+        rows = [np.stack([u.last_fired, u.revivals]) for u in units.values()]
+        counts = {path: [len(u.last_fired), u.samples] for path, u in units.items()}
+        event = Event(wall_time=time.time(), step=step)
+        self._add(event, "units", np.concatenate(rows, axis=1), {})
+        self._write(event)
+        self._text("unit_counts", step, counts)
+
+    def facts(self, step: int, facts: Mapping[str, Any]) -> None:
+        """Appends the facts of the run; the last of these counts."""
+        self._text("facts", step, facts)
+
+    def _text(self, tag: str, step: int, content: Any) -> None:
+        event = Event(wall_time=time.time(), step=step)
+        value = self._value(event, tag, {})
+        value.tensor.dtype = _DT_STRING
+        value.tensor.string_val.append(json.dumps(content).encode())
+        self._write(event)
+
+    def _add(self, event: Event, tag: str, values: Any, metadata: Mapping[str, Any]) -> None:
+        value = self._value(event, tag, metadata)
+        value.tensor.dtype = _DTYPES[values.dtype]
+        for size in values.shape:
+            value.tensor.tensor_shape.dim.add(size=size)
+        value.tensor.tensor_content = values.tobytes()
+
+    def _value(self, event: Event, tag: str, metadata: Mapping[str, Any]) -> Summary.Value:
+        value = event.summary.value.add(tag=TAG_PREFIX + tag)
+        if tag not in self._described:
+            self._described.add(tag)
+            value.metadata.data_class = 2  # DATA_CLASS_TENSOR
+            value.metadata.plugin_data.plugin_name = PLUGIN_NAME
+            value.metadata.plugin_data.content = json.dumps({"version": FORMAT_VERSION, **metadata}).encode()
+        return value
+
+    def _write(self, event: Event) -> None:
+        records.write(self._file, event.SerializeToString())
+        if time.monotonic() - self._flushed > self._flush_seconds:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hands all samples so far to the operating system: they survive the death of this process."""
+        self._flushed = time.monotonic()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flushes and closes the file."""
+        self._file.close()

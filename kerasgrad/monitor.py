@@ -1,0 +1,396 @@
+"""`GradientMonitor`: the callback that watches a real `model.fit`."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import functools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgrad import __version__, events
+from kerasgrad.recorder import Recorder
+from kerasgrad.run import Run, Sample, Schema
+from kerasgrad.statistics import histogram
+from kerasgrad.statistics.measure import measure, watched
+from kerasgrad.taps.collector import Layers, Rows, chooses
+from kerasgrad.taps.overhead import Overhead
+from kerasgrad.taps.schedule import Auto, schedule
+from kerasgrad.taps.train_step import WatchedStep, watch
+
+logger = logging.getLogger("kerasgrad")
+
+LOGGED = ("gradient_norm", "dead_fraction", "depth_ratio")
+"""What `log_metrics` adds to the logs."""
+
+
+def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
+    """A failure of the monitor ends the monitoring, never the training."""
+
+    @functools.wraps(hook)
+    def guarded(self: GradientMonitor, *args: Any, **kwargs: Any) -> None:
+        if self._failure is None:
+            try:
+                hook(self, *args, **kwargs)
+            except Exception as error:
+                self._fail(error)
+
+    return guarded
+
+
+class GradientMonitor(keras.callbacks.Callback):
+    """Streams what every layer receives from a real `model.fit` to TensorBoard.
+
+    Steps that are not sampled run the model's own train function, untouched. A sampled step runs the same step with
+    taps: the gradients are those that train the model, taken from its own tape; there is no second pass.
+
+    Args:
+        log_dir: directory of the run, such as `"logs/mine"`; `tensorboard --logdir logs` then shows it. A further run
+            in the same directory gets a numbered one inside it. None keeps the run in memory only.
+        update_freq: when to sample, as in `keras.callbacks.TensorBoard`: a number of batches, `"batch"`, `"epoch"`, a
+            function of the step, an object with `due(step, batch)`, or `"auto"`: every step for the first 50, then as
+            often as keeps the measured cost under 1 % of the training time.
+        layers: which layers get a row: names or patterns such as `"block*"`, of the path or the layer's own name, or a
+            function of the layer. None for all. What is said of the whole model still rests on all its variables.
+        window: number of samples without firing after which a unit counts as dead.
+        histograms: whether to record histograms of the gradients too.
+        log_metrics: whether to add `gradient_norm`, `dead_fraction` and `depth_ratio` to the `logs`, so that callbacks
+            after this one (EarlyStopping, CSVLogger) and `History` have them. It makes Keras wait for each step.
+        verbose: 1 to say in one line at the end where the run is, 0 for silence.
+
+    Raises:
+        ValueError: an option is not one of those, or Keras runs on another backend than TensorFlow.
+        TypeError: `layers` or `window` is of the wrong type.
+        OSError: `log_dir` cannot be written; raised when training begins, as is a pattern that matches no layer.
+
+    Example:
+        >>> monitor = kerasgrad.GradientMonitor("logs/mine")
+        >>> model.fit(x, y, epochs=5, callbacks=[monitor])
+        >>> monitor.run
+    """
+
+    def __init__(
+        self,
+        log_dir: str | Path | None = None,
+        *,
+        update_freq: Any = "auto",
+        layers: Layers = None,
+        window: int = 50,
+        histograms: bool = False,
+        log_metrics: bool = False,
+        verbose: int = 1,
+    ) -> None:
+        super().__init__()
+        _check_backend()
+        if not isinstance(window, int) or isinstance(window, bool) or window < 1:
+            raise ValueError(f"`window` takes a number of samples from 1. Received: window={window!r}")
+        self._arguments = {
+            "log_dir": log_dir, "update_freq": update_freq, "layers": layers, "window": window,
+            "histograms": histograms, "log_metrics": log_metrics, "verbose": verbose,
+        }  # fmt: skip
+        self.log_dir = None if log_dir is None else Path(log_dir)
+        self.schedule = schedule(update_freq)
+        self.verbose = verbose
+        self.async_safe = not log_metrics
+        self._selected = chooses(layers)
+        self._window, self._histograms, self._log_metrics = window, histograms, log_metrics
+        self._failure: Exception | None = None
+        self._watched_model: keras.Model | None = None
+        self._forget_model()
+
+    def _forget_model(self) -> None:
+        """Begins anew, for another model."""
+        self._recorder: Recorder | None = None
+        self._resumed: tuple[Path, Run] | None = None
+        self._overhead = Overhead()
+        self._steps: list[WatchedStep] = []
+        self._pending: deque[tuple[int, dict[str, Any], Rows]] = deque()
+        self._logged = dict.fromkeys(LOGGED, float("nan"))
+        self._epoch_start = 0  # steps before this epoch
+        self._epoch_batches = 0  # steps done in this epoch
+        self._placed = False
+        self._begun: float | None = None
+        self._armed = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> GradientMonitor:
+        """A fresh monitor with the same settings: a tuner that copies its callbacks for each trial wants just that."""
+        arguments = dict(self._arguments)
+        arguments["update_freq"] = copy.deepcopy(arguments["update_freq"], memo)
+        return type(self)(**arguments)
+
+    @property
+    def run(self) -> Run:
+        """What was recorded so far. Its `repr` is the report."""
+        self._drain(keep=0)
+        if self._recorder is not None:
+            return self._recorder.run
+        return Run(Schema((), (), (), (), (), {}), {"model": "no training has been watched yet"})
+
+    @property
+    def step(self) -> int:
+        """Training batches so far, over all fits of this model and the session that it resumed."""
+        return self._epoch_start + self._epoch_batches
+
+    # The hooks of Keras, in the order in which it calls them.
+
+    def set_model(self, model: Any) -> None:
+        """Called by Keras. Another model than before begins another run."""
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                "GradientMonitor watches models of Keras 3. For a model of tf_keras, port it to `import keras` (the same "
+                f"layers are there). Received: {type(model).__module__}.{type(model).__name__}"
+            )
+        super().set_model(model)
+        if self._watched_model is not None and self._watched_model is not model:
+            self._close()
+            self._forget_model()
+        self._watched_model = model
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Called by Keras. Raises what is wrong with the settings, before any training."""
+        if self.log_dir is not None:
+            events.check_writable(self.log_dir)
+        self._check_layers()
+        self._failure = None
+        self._finish_epoch()
+
+    @_guarded
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Called by Keras."""
+        if not self._placed:
+            self._place(epoch)
+        self._finish_epoch()
+        self._begun = None
+
+    @_guarded
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Called by Keras: decides whether the step that comes is sampled."""
+        began = time.perf_counter()
+        if self._begun is not None:
+            self._overhead.step(began - self._begun, self._armed)
+        self._epoch_batches = max(self._epoch_batches, batch)
+        self._drain(keep=1)
+        self._armed = self._due(batch)
+        if self._armed:
+            self._arm()
+        self._begun = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Called by Keras, perhaps from another thread."""
+        planned = (self.params or {}).get("steps")
+        self._epoch_batches = max(self._epoch_batches, min(batch + 1, planned or batch + 1))
+        if self._log_metrics:
+            self._drain(keep=0)
+            self._add_to(logs)
+
+    @_guarded
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Called by Keras."""
+        self._begun = None
+        self._drain(keep=0)
+        if self._log_metrics:
+            self._add_to(logs)
+        if self._recorder is not None:
+            self._update_facts()
+            self._recorder.flush()
+
+    @_guarded
+    def on_train_end(self, logs: Any = None) -> None:
+        """Called by Keras."""
+        self._close()
+        if self.verbose:
+            self._say_where()
+
+    # Sampling.
+
+    def _due(self, batch: int) -> bool:
+        at_once = self.model.steps_per_execution
+        steps = range(self._epoch_start + batch, self._epoch_start + batch + at_once)
+        if isinstance(self.schedule, Auto):
+            return self.schedule.due(steps[0], batch, self._overhead)
+        return any(self.schedule.due(step, batch + i) for i, step in enumerate(steps))
+
+    def _arm(self) -> None:
+        """Puts the watched step where `fit` looks for the train function, for one step."""
+        beneath = self.model.train_function
+        if beneath is None:
+            return
+        known = [step for step in self._steps if step.beneath is beneath]
+        if not known:
+            if not isinstance(beneath, WatchedStep):
+                self._steps.clear()  # a new compile: functions made from the last one are of no use
+            self._overhead.rebuild()
+            known = [self._watched_step()]
+            self._steps += known
+        self.model.train_function = known[0]
+
+    def _watched_step(self) -> WatchedStep:
+        compiled = bool(self.model.jit_compile) and not self.model.run_eagerly
+        compute = functools.partial(measure, compiled=compiled, histograms=self._histograms)
+        return watch(self.model, compute, self._selected, self._receive, self._fail, self._is_odd if compiled else None)
+
+    def _is_odd(self) -> bool:
+        """Whether the step that comes may be an epoch's last, smaller batch: XLA would compile the step again for it."""
+        planned = (self.params or {}).get("steps")
+        return bool(planned and planned > 1 and self._epoch_batches + self.model.steps_per_execution >= planned)
+
+    def _receive(self, tensors: dict[str, Any], rows: Rows) -> None:
+        """Takes what a watched step measured; it is read when the next one is under way."""
+        executed = self.model.steps_per_execution
+        planned = (self.params or {}).get("steps") or self._epoch_batches + executed
+        last = min(self._epoch_batches + executed, max(planned, self._epoch_batches + 1)) - 1
+        self._pending.append((self._epoch_start + last, tensors, rows))
+
+    def _drain(self, keep: int) -> None:
+        """Records the samples that were taken, all but the newest `keep`."""
+        while len(self._pending) > keep and self._failure is None:
+            began = time.perf_counter()
+            step, tensors, rows = self._pending.popleft()
+            raw = {name: np.asarray(tensor) for name, tensor in tensors.items()}
+            if self._recorder is None:
+                self._open(raw, rows)
+            sample = self._record(step, raw)
+            self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
+            self._overhead.bookkeeping(time.perf_counter() - began)
+
+    def _record(self, step: int, raw: dict[str, Any]) -> Sample:
+        if self._recorder is None:
+            raise RuntimeError("A sample came before its run was opened.")
+        extra = {"sample_seconds": self._overhead.last, "overhead": self._overhead.share}
+        return self._recorder.record(step, time.time(), raw, extra)
+
+    def _add_to(self, logs: Any) -> None:
+        if isinstance(logs, dict):
+            logs.update(self._logged)
+
+    def _finish_epoch(self) -> None:
+        self._epoch_start, self._epoch_batches = self.step, 0
+
+    # Where the run lives.
+
+    def _place(self, epoch: int) -> None:
+        """Finds out whether this training goes on with one that was recorded in the directory before."""
+        self._placed = True
+        iterations = getattr(self.model.optimizer, "iterations", None)
+        trained = epoch > 0 or (iterations is not None and int(iterations) > 0)
+        folder = events.newest(self.log_dir) if self.log_dir is not None else None
+        if trained and folder is not None:
+            run = events.load(folder)
+            self._resumed = (folder, run)
+            last = int(run.steps[-1]) + 1 if len(run) else 0
+            self._epoch_start = max(last, int(run.facts.get("batches", 0)))
+
+    def _open(self, raw: dict[str, Any], rows: Rows) -> None:
+        """Begins the run at its first sample, when the rows are known, or goes on with the one that was resumed."""
+        schema = _schema(rows, raw)
+        if self._resumed is not None and self._resumed[1].schema == schema:
+            folder, run = self._resumed
+        else:
+            folder, run = None, Run(schema)
+            if self.log_dir is not None:
+                folder = events.new_directory(self.log_dir)
+        self._recorder = Recorder(run, folder, self._window)
+        self._rows = rows
+        self._update_facts()
+
+    def _update_facts(self) -> None:
+        if self._recorder is None:
+            return
+        run, overhead = self._recorder.run, self._overhead
+        run.facts |= self._settings() | {
+            "directory": str(self._recorder.folder) if self._recorder.folder else "",
+            "batches": self.step,
+            "samples": overhead.samples,
+            "tracing_seconds": round(overhead.tracing, 3),
+            "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
+            "not_examined": _reasons(self._rows),
+            "kept_every": run.kept_every,
+        }
+
+    def _settings(self) -> dict[str, Any]:
+        model, optimizer = self.model, self.model.optimizer
+        return {
+            "kerasgrad": __version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "model": model.name,
+            "parameters": model.count_params() if model.built else None,
+            "optimizer": type(optimizer).__name__ if optimizer is not None else None,
+            "precision": model.dtype_policy.name,
+            "jit_compile": bool(model.jit_compile),
+            "run_eagerly": bool(model.run_eagerly),
+            "steps_per_execution": model.steps_per_execution,
+            "replicas": model.distribute_strategy.num_replicas_in_sync,
+            "update_freq": repr(self.schedule),
+            "window": self._window,
+        }
+
+    def _close(self) -> None:
+        self._drain(keep=0)
+        if self._recorder is not None:
+            self._update_facts()
+            self._recorder.close()
+
+    def _say_where(self) -> None:
+        if self._recorder is None:
+            print("kerasgrad: no step was sampled.")
+            return
+        run = self._recorder.run
+        where = f"tensorboard --logdir {self.log_dir}" if self._recorder.folder else "monitor.run shows them"
+        print(f"kerasgrad: {len(run)} samples of {self.step} steps, {len(run.layers)} layers. {where}")
+
+    # What can go wrong.
+
+    def _check_layers(self) -> None:
+        """A choice that matches no layer is a slip of the pen, found before training."""
+        layers = self.model._flatten_layers(include_self=False) if self.model.built else []
+        known = {layer.path or layer.name: layer for layer in layers}
+        if known and not any(self._selected(layer, path) for path, layer in known.items()):
+            choice = self._arguments["layers"]
+            near = difflib.get_close_matches(str(choice), list(known), n=5, cutoff=0.3) or list(known)[:5]
+            raise ValueError(f"`layers` matches no layer of the model. Some that it has: {near}. Received: layers={choice!r}")
+
+    def _fail(self, error: Exception) -> None:
+        """Gives up watching, says so once, and lets the training go on."""
+        self._failure = error
+        self._pending.clear()
+        self._armed = False
+        note = f"watching stopped at step {self.step}: {type(error).__name__}: {error}"
+        if self._recorder is not None:
+            self._recorder.run.facts.setdefault("notes", []).append(note)
+        logger.warning("kerasgrad: %s. Training is not affected.", note)
+
+
+def _check_backend() -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "GradientMonitor needs Keras on TensorFlow: set the environment variable KERAS_BACKEND=tensorflow before keras "
+            f"is imported. Received: backend={keras.backend.backend()!r}"
+        )
+
+
+def _schema(rows: Rows, raw: dict[str, Any]) -> Schema:
+    return Schema(
+        layers=tuple(seen.path for seen in rows.seen),
+        variables=tuple(rows.variable_paths),
+        owners=tuple(rows.owners),
+        sizes=tuple(int(np.prod(tuple(v.shape))) for v in rows.variables),
+        activations=tuple(seen.activation.name for seen in rows.seen),
+        units={seen.path: seen.units for seen in rows.seen if watched(seen)},
+        recurrent=tuple(rows.seen[int(name[5:])].path for name in raw if name.startswith("time/")),
+        bins=tuple(histogram.EDGES.tolist()) if "histogram" in raw else (),
+    )
+
+
+def _reasons(rows: Rows) -> dict[str, str]:
+    """Why something has no numbers, by layer or by `layer: what`."""
+    of_rows = {f"{seen.path}: {what}": reason for seen in rows.seen for what, reason in seen.not_examined.items()}
+    return dict(rows.not_examined) | of_rows

@@ -1,0 +1,197 @@
+"""One observed step to a handful of tensors, computed inside the step itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from kerasgrad.observation import LayerSeen, Observation, Part
+from kerasgrad.statistics import histogram
+from kerasgrad.statistics.moments import COLUMNS, count_true, moments, square_sums
+
+GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
+SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
+LAYER_COLUMNS = (*COLUMNS, *SIGNAL_COLUMNS)
+OVERALL_COLUMNS = ("loss", "loss_scale", "learning_rate", "iteration")
+
+SATURATION = 0.97
+"""|tanh| beyond which a unit counts as saturated (Karpathy 2022)."""
+
+_NAN = float("nan")
+
+
+def measure(observation: Observation, *, compiled: bool, histograms: bool) -> dict[str, Any]:
+    """Raw moments of all that was seen.
+
+    Args:
+        observation: the step.
+        compiled: whether XLA compiles the step, which rules out tensors whose size depends on data.
+        histograms: whether to count gradients into bins as well.
+
+    Returns:
+        float64 tensors: `variables [rows, GRADIENT_COLUMNS]`, `layers [rows, LAYER_COLUMNS]`, `overall
+        [OVERALL_COLUMNS]`; `units [2, units]`, per unit of every watched layer the sums of |a| and |s|;
+        `time/<row> [time, 2]`, per time step the count and sum of squares of the signal; `histogram [layers, bins]`.
+        What is missing is NaN.
+    """
+    gradients = [_values(v.gradient, compiled) for v in observation.variables]
+    measured = {
+        "variables": _variables(observation, gradients),
+        "layers": _layers(observation),
+        "overall": _scalars([getattr(observation, name) for name in OVERALL_COLUMNS]),
+        "units": _units(observation),
+    }
+    for row, layer in enumerate(observation.layers):
+        if layer.time_input is not None:
+            measured[f"time/{row}"] = _over_time(layer.time_input)
+    if histograms:
+        owners = [v.layer for v in observation.variables]
+        measured["histogram"] = histogram.counts(gradients, owners, len(observation.layers))
+    return measured
+
+
+def _values(gradient: Any, compiled: bool) -> Any:
+    """A gradient as a tensor whose entries are those of the dense one, less zeros that a sparse one leaves out."""
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    if compiled:
+        return tf.convert_to_tensor(gradient)
+    # Repeated ids add up: the norm is that of the sums.
+    _, positions = tf.unique(tf.reshape(gradient.indices, [-1]))
+    rows = tf.reshape(gradient.values, [tf.size(gradient.indices), -1])
+    return tf.math.unsorted_segment_sum(rows, positions, tf.reduce_max(tf.concat([positions, [-1]], 0)) + 1)
+
+
+def _variables(observation: Observation, gradients: list[Any]) -> Any:
+    seen = observation.variables
+    columns = _scattered(moments([g for g in gradients if g is not None]), gradients)
+    sizes = tf.constant([float(v.size) for v in seen], tf.float64)
+    # Rows that a sparse gradient leaves out are zeros.
+    zeros = columns[:, 5] + sizes - columns[:, 0]
+    moment = tf.concat([sizes[:, None], columns[:, 1:5], zeros[:, None], columns[:, 6:]], axis=1)
+    clipped = [None if v.clipped is None else _values(v.clipped, compiled=False) for v in seen]
+    updates = [None if v.after is None else v.after - v.before for v in seen]
+    norms = [
+        _scattered(square_sums([t for t in tensors if t is not None])[:, 1:], tensors)
+        for tensors in (clipped, [v.before for v in seen], updates)
+    ]
+    return tf.concat([moment, *norms], axis=1)
+
+
+def _scattered(rows: Any, present: list[Any]) -> Any:
+    """Puts one row for each tensor that is there into its place; NaN for those that are None."""
+    if not present:
+        return rows
+    positions = [0] * len(present)
+    given = 0
+    for i, tensor in enumerate(present):
+        if tensor is not None:
+            given += 1
+            positions[i] = given
+    missing = tf.fill([1, rows.shape[1]], tf.constant(_NAN, tf.float64))
+    return tf.gather(tf.concat([missing, rows], axis=0), positions)
+
+
+def _layers(observation: Observation) -> Any:
+    parts = [(row, part) for row, layer in enumerate(observation.layers) for part in layer.parts]
+    columns = [_merged_moments(parts, len(observation.layers)), _signals(parts, len(observation.layers))]
+    saturated = [_saturated(layer) for layer in observation.layers]
+    return tf.concat([*columns, _scalars(saturated)[:, None]], axis=1)
+
+
+def _merged_moments(parts: list[tuple[int, Part]], layers: int) -> Any:
+    """Moments over all parts of each layer: sums add up, extremes are taken of extremes."""
+    each = moments([p.output for _, p in parts], [p.mask for _, p in parts])
+    rows = [row for row, _ in parts]
+    if not rows:
+        return tf.fill([layers, len(COLUMNS)], tf.constant(_NAN, tf.float64))
+    sums = tf.math.unsorted_segment_sum(each, rows, layers)
+    high = tf.math.unsorted_segment_max(each[:, 3:4], rows, layers)
+    low = tf.math.unsorted_segment_min(each[:, 4:5], rows, layers)
+    merged = tf.concat([sums[:, :3], high, low, sums[:, 5:]], axis=1)
+    return _blank(merged, set(range(layers)) - set(rows))
+
+
+def _signals(parts: list[tuple[int, Part]], layers: int) -> Any:
+    """Count and sum of squares of each layer's signal."""
+    given = [(row, part) for row, part in parts if part.signal is not None]
+    each = square_sums([p.signal for _, p in given], [p.mask for _, p in given])
+    rows = [row for row, _ in given]
+    if not rows:
+        return tf.fill([layers, 2], tf.constant(_NAN, tf.float64))
+    return _blank(tf.math.unsorted_segment_sum(each, rows, layers), set(range(layers)) - set(rows))
+
+
+def _blank(rows: Any, missing: set[int]) -> Any:
+    """NaN in the rows that have nothing."""
+    flags = tf.constant([[row in missing] for row in range(rows.shape[0])], tf.bool, [rows.shape[0], 1])
+    return tf.where(flags, tf.constant(_NAN, tf.float64), rows)
+
+
+def _saturated(layer: LayerSeen) -> Any:
+    """How many entries lie on the flat ends of tanh or sigmoid; None for another activation."""
+    if not layer.activation.saturates or not layer.parts:
+        return None
+    total = tf.constant(0.0, tf.float64)
+    for part in layer.parts:
+        centred = part.output if layer.activation.saturates == "tanh" else 2 * part.output - 1
+        flat = tf.abs(centred) > SATURATION
+        if part.mask is not None:
+            flat &= _leading(part.mask, flat)
+        total += count_true(flat)
+    return total
+
+
+def _leading(mask: Any, like: Any) -> Any:
+    mask = tf.cast(mask, tf.bool)
+    return tf.reshape(mask, tf.concat([tf.shape(mask), tf.ones([like.shape.rank - mask.shape.rank], tf.int32)], 0))
+
+
+def watched(layer: LayerSeen) -> bool:
+    """Whether units of the layer are followed one by one."""
+    return layer.activation.watched and layer.units > 0
+
+
+def _units(observation: Observation) -> Any:
+    layers = [layer for layer in observation.layers if watched(layer)]
+    if not layers:
+        return tf.zeros([2, 0], tf.float64)
+    return tf.stack(
+        [
+            tf.concat([_unit_sums(layer, [(p.output, p.mask) for p in layer.parts]) for layer in layers], axis=0),
+            tf.concat([_unit_sums(layer, [(p.signal, p.mask) for p in layer.parts]) for layer in layers], axis=0),
+        ]
+    )
+
+
+def _unit_sums(layer: LayerSeen, tensors: list[tuple[Any, Any]]) -> Any:
+    """Sum of magnitudes for each unit, float64 `[units]`; NaN where there is nothing to add."""
+    given = [(t, mask) for t, mask in tensors if t is not None]
+    if not given:
+        return tf.fill([layer.units], tf.constant(_NAN, tf.float64))
+    total = tf.zeros([layer.units], tf.float64)
+    for tensor, mask in given:
+        magnitude = tf.abs(tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32))
+        if mask is not None:
+            magnitude = tf.where(_leading(mask, magnitude), magnitude, tf.zeros_like(magnitude))
+        total += tf.cast(tf.reduce_sum(magnitude, axis=list(range(tensor.shape.rank - 1))), tf.float64)
+    return total
+
+
+def _over_time(part: Part) -> Any:
+    """Count and sum of squares for each time step (axis 1), float64 `[time, 2]`."""
+    signal = tf.cast(part.signal, tf.float64)
+    counted = tf.ones_like(signal)
+    if part.mask is not None:
+        keep = tf.broadcast_to(_leading(part.mask, signal), tf.shape(signal))
+        counted = tf.cast(keep, tf.float64)
+        signal = tf.where(keep, signal, tf.zeros_like(signal))
+    axes = [0, *range(2, signal.shape.rank)]
+    return tf.stack([tf.reduce_sum(counted, axes), tf.reduce_sum(tf.square(signal), axes)], axis=1)
+
+
+def _scalars(values: list[Any]) -> Any:
+    if not values:
+        return tf.zeros([0], tf.float64)
+    return tf.stack([tf.constant(_NAN, tf.float64) if v is None else tf.cast(v, tf.float64) for v in values])

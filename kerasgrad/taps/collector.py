@@ -1,0 +1,227 @@
+"""Puts what the taps saw in one step together into an `Observation` with rows that stay the same from step to step."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasgrad.observation import LayerSeen, Observation, Part, VariableSeen
+from kerasgrad.taps.activations import activation_of
+from kerasgrad.taps.gradients import Applied, BackwardPass
+from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass
+
+Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
+"""A choice of layers: names or patterns, of the path or the layer's own name; a predicate; or None for all."""
+
+LATE = "it was called for the first time after the first sample, when the rows were fixed"
+NOT_CALLED = "no layer that holds it was called in the training step"
+NO_SIGNAL = "no gradient of the loss reaches its output"
+RAW_INPUT = "the layer is fed by raw data, so that nothing is differentiated at its input; use kerasgrad.through_time"
+
+
+def chooses(choice: Layers) -> Callable[[keras.Layer, str], bool]:
+    """Makes a predicate of a layer and its path out of what a user may write for `layers`.
+
+    Args:
+        choice: None, a pattern such as `"block*"`, several, or a predicate of the layer.
+
+    Returns:
+        The predicate.
+
+    Raises:
+        TypeError: the choice is none of those.
+    """
+    if choice is None:
+        return lambda layer, path: True
+    if callable(choice):
+        predicate = choice
+        return lambda layer, path: bool(predicate(layer))
+    patterns = [choice] if isinstance(choice, str) else list(choice) if isinstance(choice, list | tuple) else [None]
+    if not all(isinstance(pattern, str) for pattern in patterns):
+        raise TypeError(
+            "`layers` takes a name or pattern such as 'block*', a list of them, a function of a layer, or None for all. "
+            f"Received: layers={choice!r}"
+        )
+    return lambda layer, path: any(
+        fnmatch.fnmatchcase(path, str(p)) or fnmatch.fnmatchcase(layer.name, str(p)) for p in patterns
+    )
+
+
+@dataclass
+class Rows:
+    """The rows of a model, fixed by the first watched step, shared by traces, eager steps and replicas.
+
+    Attributes:
+        layers: row index by layer id.
+        variables: the trainable variables in row order.
+        owners: layer row of each variable, -1 for none.
+        seen: what is the same in every step: path, units, activation, as empty `LayerSeen`.
+        variable_paths: unique path of each variable.
+        not_examined: why something has no numbers, by path.
+    """
+
+    layers: dict[int, int] = field(default_factory=dict)
+    variables: list[keras.Variable] = field(default_factory=list)
+    owners: list[int] = field(default_factory=list)
+    seen: list[LayerSeen] = field(default_factory=list)
+    variable_paths: list[str] = field(default_factory=list)
+    not_examined: dict[str, str] = field(default_factory=dict)
+    fixed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Collector:
+    """Listens to one step of one model.
+
+    Args:
+        model: the model that is trained.
+        rows: its rows, filled by the first step.
+        selected: which layers are watched.
+    """
+
+    def __init__(self, model: keras.Model, rows: Rows, selected: Callable[[keras.Layer, str], bool]) -> None:
+        self.rows = rows
+        self.forward = ForwardPass(model, selected)
+        self.backward = BackwardPass(list(model.trainable_variables))
+        self._paused = False
+
+    @contextlib.contextmanager
+    def _pause(self) -> Iterator[None]:
+        """What runs inside differentiation or the update is not the model's forward pass."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
+
+    def on_layer(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """See `seams.Listener`."""
+        if self._paused:
+            return call(*args, **kwargs)
+        return self.forward.call(call, layer, args, kwargs)
+
+    def on_gradient(self, gradient: Callable[..., Any], tape: tf.GradientTape, target: Any, sources: Any, **kw: Any) -> Any:
+        """See `seams.Listener`."""
+        if self._paused or not self.forward.here():
+            return gradient(target, sources, **kw)
+        with self._pause():
+            return self.backward.differentiate(gradient, target, sources, self.forward.called.values(), **kw)
+
+    def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
+        """See `seams.Listener`."""
+        if self._paused or not self.forward.here():
+            return apply(grads, variables)
+        with self._pause():
+            return self.backward.apply(apply, optimizer, grads, variables)
+
+    def observation(self) -> Observation:
+        """All that was seen, in the model's rows."""
+        with self.rows.lock:
+            if not self.rows.fixed:
+                self._fix_rows()
+        layers = [LayerSeen(s.path, s.units, s.activation, not_examined=s.not_examined) for s in self.rows.seen]
+        for key, called in self.forward.called.items():
+            row = self.rows.layers.get(key)
+            if row is None:
+                self.rows.not_examined.setdefault(called.path, LATE)
+            else:
+                layers[row].parts = [Part(p.output, p.mask, self.backward.signal_of(p)) for p in called.parts]
+                layers[row].time_input = self._time_input(called)
+        for path, reason in self.forward.not_examined.values():
+            self.rows.not_examined.setdefault(path, reason)
+        scalars = self.backward.scalars
+        return Observation(
+            layers,
+            [self._variable(row) for row in range(len(self.rows.variables))],
+            self.backward.loss(),
+            scalars.get("loss_scale"),
+            scalars.get("learning_rate"),
+            scalars.get("iteration"),
+        )
+
+    def _variable(self, row: int) -> VariableSeen:
+        variable = self.rows.variables[row]
+        seen = self.backward.applied.get(id(variable), Applied())
+        before = variable.value if seen.before is None else seen.before
+        return VariableSeen(
+            self.rows.variable_paths[row],
+            self.rows.owners[row],
+            _size(variable),
+            seen.gradient,
+            seen.clipped,
+            tf.convert_to_tensor(before),
+            seen.after,
+        )
+
+    def _time_input(self, called: Called) -> Part | None:
+        part = called.time_input
+        if part is None:
+            return None
+        signal = self.backward.signal_of(part)
+        return None if signal is None else Part(part.output, part.mask, signal)
+
+    def _fix_rows(self) -> None:
+        rows = self.rows
+        for key, called in self.forward.called.items():
+            if not called.parts and not called.layer.trainable_variables:
+                rows.not_examined[called.path] = NOT_FLOAT
+                continue
+            rows.layers[key] = len(rows.seen)
+            rows.seen.append(self._row_of(called))
+        self._fix_variables()
+        rows.fixed = True
+
+    def _row_of(self, called: Called) -> LayerSeen:
+        units = {part.output.shape[-1] for part in called.parts if part.output.shape.rank}
+        reasons = {}
+        if not called.parts:
+            reasons["activation"] = reasons["signal"] = NOT_FLOAT
+        elif all(self.backward.signal_of(part) is None for part in called.parts):
+            reasons["signal"] = NO_SIGNAL
+        if called.time_input is not None and self._time_input(called) is None:
+            reasons["signal_over_time"] = RAW_INPUT
+        same = units.pop() if len(units) == 1 else None
+        return LayerSeen(
+            called.path, int(same or 0), activation_of(called.layer, called.has_sublayers), not_examined=reasons
+        )
+
+    def _fix_variables(self) -> None:
+        """Gives each variable to the innermost examined layer that holds it, in the order of the layers."""
+        rows = self.rows
+        examined = [(rows.layers[k], c.layer.trainable_variables) for k, c in self.forward.called.items() if k in rows.layers]
+        owner: dict[int, tuple[int, int]] = {}
+        for row, held in examined:
+            for variable in held:
+                if id(variable) not in owner or len(held) < owner[id(variable)][1]:
+                    owner[id(variable)] = (row, len(held))
+        for variable in self.backward.trainable:
+            if id(variable) not in owner:
+                owner[id(variable)] = (self._row_without_call(variable), 0)
+        rows.variables = sorted(self.backward.trainable, key=lambda v: owner[id(v)][0])
+        rows.owners = [owner[id(v)][0] for v in rows.variables]
+        taken: dict[str, int] = {}
+        for variable in rows.variables:
+            taken[variable.path] = taken.get(variable.path, 0) + 1
+            number = taken[variable.path]
+            rows.variable_paths.append(variable.path if number == 1 else f"{variable.path}#{number}")
+
+    def _row_without_call(self, variable: keras.Variable) -> int:
+        path = variable.path.rpartition("/")[0] or variable.path
+        for row, seen in enumerate(self.rows.seen):
+            if seen.path == path:
+                return row
+        told = {p: reason for p, reason in self.forward.not_examined.values()}
+        reason = told.get(path, NOT_CALLED)
+        self.rows.seen.append(LayerSeen(path, not_examined={"activation": reason, "signal": reason}))
+        return len(self.rows.seen) - 1
+
+
+def _size(variable: keras.Variable) -> int:
+    return int(tf.TensorShape(variable.shape).num_elements() or 0)

@@ -1,0 +1,212 @@
+"""Follows the backward pass: what is differentiated, and what the optimizer is given and does with it.
+
+The model's own tape does the work. It is asked for the layers' outputs besides the variables, in the same call, so
+that nothing is inserted into the forward pass and nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasgrad.observation import Part
+from kerasgrad.taps.layers import Called
+
+
+@dataclass
+class Applied:
+    """One variable as one optimizer left it."""
+
+    gradient: Any = None
+    clipped: Any = None
+    before: Any = None
+    after: Any = None
+
+
+@dataclass
+class BackwardPass:
+    """The gradient calls and the updates of one step.
+
+    Attributes:
+        trainable: the model's trainable variables.
+        losses: per gradient call, its target and the variables it trains (by id).
+        signals: per tapped tensor (by id), its gradients, each with the gradient call it came from.
+        applied: per variable (by id), what the optimizer did.
+        scales: per variable (by id), the loss scale of its optimizer, where it has one.
+        scalars: learning rate, iteration and loss scale of the first optimizer applied.
+    """
+
+    trainable: list[keras.Variable]
+    losses: list[tuple[Any, frozenset[int]]] = field(default_factory=list)
+    signals: dict[int, list[tuple[Any, int]]] = field(default_factory=dict)
+    applied: dict[int, Applied] = field(default_factory=dict)
+    scales: dict[int, Any] = field(default_factory=dict)
+    scalars: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # The tape and the optimizer may be handed the Keras variable or the one inside it.
+        self._key = {id(native): id(v) for v in self.trainable for native in (v, v.value)}
+
+    def trained_by(self, sources: Iterable[Any]) -> frozenset[int]:
+        """Which of the model's variables are among the sources of a gradient call."""
+        return frozenset(self._key[id(s)] for s in sources if id(s) in self._key)
+
+    def differentiate(
+        self, gradient: Callable[..., Any], target: Any, sources: Any, called: Iterable[Called], **kwargs: Any
+    ) -> Any:
+        """Runs one gradient call, with the outputs of the layers it trains as further sources."""
+        flat = tf.nest.flatten(sources)
+        trained = self.trained_by(flat)
+        wanted = _tensors(self._reached(list(called), trained)) if trained else {}
+        if not wanted:
+            return gradient(target, sources, **kwargs)
+        results = gradient(target, [*flat, *wanted.values()], **kwargs)
+        number = len(self.losses)
+        self.losses.append((target, trained))
+        for key, signal in zip(wanted, results[len(flat) :], strict=True):
+            if signal is not None:
+                self.signals.setdefault(key, []).append((tf.convert_to_tensor(signal), number))
+        return tf.nest.pack_sequence_as(sources, results[: len(flat)])
+
+    def _reached(self, called: list[Called], trained: frozenset[int]) -> list[Called]:
+        """The layers that the gradient call is about, from the first one with something to train.
+
+        Asking below that, in a frozen backbone, would make the step compute gradients that it does not need.
+        """
+        first = next(
+            (i for i, c in enumerate(called) if any(self._key.get(id(v)) in trained for v in c.layer.trainable_variables)),
+            len(called),
+        )
+        return [c for c in called[first:] if _belongs(c, trained, self._key)]
+
+    def apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
+        """Runs one update, with the weights read before and after it."""
+        grads = list(grads)
+        targets = list(optimizer._trainable_variables if variables is None else variables)
+        scale = _loss_scale(optimizer)
+        seen = {self._key[id(v)]: (g, v) for g, v in zip(grads, targets, strict=False) if id(v) in self._key}
+        unscaled = _all_reduced({key: _divided(g, scale) for key, (g, _) in seen.items() if g is not None})
+        clipped = _all_reduced(_clipped(optimizer, {k: _divided(g, scale) for k, (g, _) in seen.items() if g is not None}))
+        if not self.scalars:
+            self.scalars = _scalars(optimizer, scale)
+        before = {key: tf.convert_to_tensor(_native(v)) for key, (_, v) in seen.items()}
+        result = apply(grads, variables)
+        for key, (_, v) in seen.items():
+            self.applied[key] = Applied(unscaled.get(key), clipped.get(key), before[key], tf.convert_to_tensor(_native(v)))
+            if scale is not None:
+                self.scales[key] = scale
+        return result
+
+    def signal_of(self, part: Part) -> Any:
+        """The unscaled gradient of the loss w.r.t. a tensor, summed over the gradient calls; None where none came.
+
+        Keras takes cross-entropy from the logits that the last softmax or sigmoid remembers, so that the output itself
+        is not on the way to the loss: there the signal is that of the logits.
+        """
+        logits = getattr(part.output, "_keras_logits", None)
+        found = self.signals.get(id(part.output)) or self.signals.get(id(logits))
+        if not found:
+            return None
+        total = None
+        for signal, number in found:
+            signal = _divided(signal, self._scale_of(number))
+            total = signal if total is None else total + signal
+        return total
+
+    def loss(self) -> Any:
+        """What the step differentiated, unscaled and summed over gradient calls and replicas."""
+        if not self.losses:
+            return None
+        total = tf.add_n(
+            [
+                tf.cast(_divided(tf.add_n([tf.reduce_sum(t) for t in tf.nest.flatten(target)]), self._scale_of(i)), tf.float64)
+                for i, (target, _) in enumerate(self.losses)
+            ]
+        )
+        return _all_reduced({0: total})[0]
+
+    def _scale_of(self, number: int) -> Any:
+        return next((self.scales[key] for key in self.losses[number][1] if key in self.scales), None)
+
+
+def _belongs(called: Called, trained: frozenset[int], keys: dict[int, int]) -> bool:
+    """Whether a gradient call is about this layer: it trains the layer or, where that has nothing to train, its owner.
+
+    In a GAN the generator's loss passes through the discriminator without training it; that is not its signal.
+    """
+    for layer in (called.layer, *called.ancestors):
+        own = {keys[id(v)] for v in layer.trainable_variables if id(v) in keys}
+        if own:
+            return bool(own & trained)
+    return True
+
+
+def _tensors(called: Iterable[Called]) -> dict[int, Any]:
+    """The tensors to ask the tape for, each once, by id."""
+    wanted: dict[int, Any] = {}
+    for entry in called:
+        inputs = [entry.time_input] if entry.time_input is not None else []
+        for part in [*entry.parts, *inputs]:
+            for tensor in (part.output, getattr(part.output, "_keras_logits", None)):
+                if tensor is not None:
+                    wanted.setdefault(id(tensor), tensor)
+    return wanted
+
+
+def _native(variable: Any) -> Any:
+    return variable.value if isinstance(variable, keras.Variable) else variable
+
+
+def _inner(optimizer: Any) -> Any:
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _loss_scale(optimizer: Any) -> Any:
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        scale = optimizer.dynamic_scale.value if optimizer.built else optimizer.initial_scale
+    else:
+        scale = optimizer.loss_scale_factor
+    return None if scale is None else tf.convert_to_tensor(scale, tf.float32)
+
+
+def _divided(gradient: Any, scale: Any) -> Any:
+    if scale is None:
+        return gradient
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.IndexedSlices(_divided(gradient.values, scale), gradient.indices, gradient.dense_shape)
+    wide = tf.float64 if gradient.dtype == tf.float64 else tf.float32
+    return tf.cast(gradient, wide) / tf.cast(scale, wide)
+
+
+def _clipped(optimizer: Any, gradients: dict[int, Any]) -> dict[int, Any]:
+    """The gradients after the optimizer's own clipping; empty where it does not clip.
+
+    Under gradient accumulation it clips the mean of several steps, which is no property of this one.
+    """
+    inner = _inner(optimizer)
+    clips = any(getattr(inner, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
+    if not clips or not gradients or inner.gradient_accumulation_steps:
+        return {}
+    return dict(zip(gradients, inner._clip_gradients(list(gradients.values())), strict=True))
+
+
+def _all_reduced(gradients: dict[int, Any]) -> dict[int, Any]:
+    """Sums over the replicas of a strategy, so that the row is the gradient that was applied."""
+    context = tf.distribute.get_replica_context()
+    if not gradients or context is None or context.num_replicas_in_sync == 1:
+        return gradients
+    summed = context.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients.values()))
+    return dict(zip(gradients, summed, strict=True))
+
+
+def _scalars(optimizer: Any, scale: Any) -> dict[str, Any]:
+    inner = _inner(optimizer)
+    return {
+        "learning_rate": tf.convert_to_tensor(inner.learning_rate),
+        "iteration": tf.convert_to_tensor(_native(inner.iterations)),
+        "loss_scale": scale,
+    }

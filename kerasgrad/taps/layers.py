@@ -1,0 +1,150 @@
+"""Follows the forward pass: which layers are called, in which order, and what they give."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasgrad.observation import Part
+
+INNER_GRAPH = "it runs inside an inner graph (a loop, a condition, a vectorised map), which its tensors cannot leave"
+PER_STEP = "it runs once per time step inside {outer}, whose row holds its variables; kerasgrad.through_time looks inside"
+NOT_FLOAT = "its output is not a floating-point tensor"
+
+_PER_STEP_LAYERS = (keras.layers.RNN, keras.layers.TimeDistributed)
+_RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
+
+
+@dataclass
+class Called:
+    """A layer that was called in the step, with all its calls."""
+
+    layer: keras.Layer
+    path: str
+    has_sublayers: bool = False
+    parts: list[Part] = field(default_factory=list)
+    time_input: Part | None = None
+    ancestors: tuple[keras.Layer, ...] = ()
+
+
+@dataclass
+class _Frame:
+    layer: keras.Layer
+    path: str
+    inside: list[Called] = field(default_factory=list)
+
+
+class ForwardPass:
+    """The calls of one step, in the order in which their outputs were ready.
+
+    Args:
+        root: the model that is trained; it gets no row of its own.
+        selected: whether a layer, given with its path, is to be watched.
+    """
+
+    def __init__(self, root: keras.Model, selected: Callable[[keras.Layer, str], bool]) -> None:
+        self.root = root
+        self.selected = selected
+        self.called: dict[int, Called] = {}
+        self.not_examined: dict[int, tuple[str, str]] = {}
+        self._graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+        self._frames: list[_Frame] = []
+        self._paths: set[str] = set()
+
+    def here(self) -> bool:
+        """Whether ops made now belong to the graph that the step belongs to."""
+        if self._graph is None:
+            return bool(tf.executing_eagerly())
+        return not tf.executing_eagerly() and tf.compat.v1.get_default_graph() is self._graph
+
+    def call(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Runs a layer and notes what it gave."""
+        if layer is self.root:
+            return call(*args, **kwargs)
+        path = self._path_of(layer)
+        reason = self._why_not()
+        if reason:
+            self.not_examined.setdefault(id(layer), (path, reason))
+            return call(*args, **kwargs)
+        with self._frame(layer, path) as frame:
+            outputs = call(*args, **kwargs)
+        self._note(frame, outputs, args, kwargs)
+        return outputs
+
+    def _why_not(self) -> str:
+        for frame in self._frames:
+            if isinstance(frame.layer, _PER_STEP_LAYERS):
+                return PER_STEP.format(outer=frame.path)
+        return "" if self.here() else INNER_GRAPH
+
+    @contextlib.contextmanager
+    def _frame(self, layer: keras.Layer, path: str) -> Iterator[_Frame]:
+        frame = _Frame(layer, path)
+        self._frames.append(frame)
+        try:
+            yield frame
+        finally:
+            self._frames.remove(frame)
+
+    def _path_of(self, layer: keras.Layer) -> str:
+        if id(layer) in self.called:
+            return self.called[id(layer)].path
+        if layer.path:
+            return str(layer.path)
+        return "/".join([*(frame.path for frame in self._frames[-1:]), layer.name])
+
+    def _note(self, frame: _Frame, outputs: Any, args: tuple[Any, ...], kwargs: Any) -> None:
+        parts = [Part(t, getattr(t, "_keras_mask", None)) for t in keras.tree.flatten(outputs) if _is_float(t)]
+        # A container that hands on what its last layer gave adds nothing to that layer's row.
+        handed_on = {id(part.output) for inner in frame.inside for part in inner.parts}
+        only_hands_on = bool(frame.inside) and all(id(part.output) in handed_on for part in parts)
+        if only_hands_on and not _own_variables(frame.layer):
+            self._tell_outer(frame.inside)
+            return
+        if not self.selected(frame.layer, frame.path):
+            self._tell_outer(frame.inside)
+            return
+        entry = self.called.get(id(frame.layer))
+        if entry is None:
+            entry = Called(frame.layer, self._unique(frame.path))
+            entry.ancestors = tuple(f.layer for f in reversed(self._frames))
+            self.called[id(frame.layer)] = entry
+        entry.has_sublayers = entry.has_sublayers or bool(frame.inside)
+        entry.parts += parts
+        if isinstance(frame.layer, _RECURRENT) and not any(isinstance(f.layer, _RECURRENT) for f in self._frames):
+            entry.time_input = entry.time_input or _time_input(args, kwargs)
+        self._tell_outer([*frame.inside, entry])
+
+    def _tell_outer(self, inner: list[Called]) -> None:
+        if self._frames:
+            self._frames[-1].inside += inner
+
+    def _unique(self, path: str) -> str:
+        name, number = path, 1
+        while name in self._paths:
+            number += 1
+            name = f"{path}#{number}"
+        self._paths.add(name)
+        return name
+
+
+def _is_float(tensor: Any) -> bool:
+    return isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
+
+
+def _own_variables(layer: keras.Layer) -> bool:
+    """Whether the layer holds trainable variables that no layer inside it holds."""
+    inner = {id(v) for sub in layer._flatten_layers(include_self=False) for v in sub.trainable_variables}
+    return any(id(v) not in inner for v in layer.trainable_variables)
+
+
+def _time_input(args: tuple[Any, ...], kwargs: Any) -> Part | None:
+    inputs = next((t for t in keras.tree.flatten((args, kwargs)) if _is_float(t)), None)
+    if inputs is None or inputs.shape.rank is None or inputs.shape.rank < 3:
+        return None
+    return Part(inputs, getattr(inputs, "_keras_mask", None))

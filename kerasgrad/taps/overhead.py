@@ -1,0 +1,87 @@
+"""What watching costs: the durations of watched steps against those of usual ones."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from dataclasses import dataclass, field
+
+ENOUGH = 5
+"""Usual steps to have seen before a cost is believed."""
+
+
+@dataclass
+class Overhead:
+    """Adds up intervals between steps. All times in seconds.
+
+    Attributes:
+        tracing: spent on building the watched function; reported, but no part of the share.
+        elapsed: training time so far, samples and bookkeeping included, tracing and validation left out.
+        samples: watched steps so far.
+    """
+
+    tracing: float = 0.0
+    elapsed: float = 0.0
+    samples: int = 0
+    _watched: float = 0.0
+    _counted: int = 0
+    _bookkeeping: float = 0.0
+    _recent: float = 0.0
+    _usual: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+    _built: set[bool] = field(default_factory=set)
+
+    def step(self, seconds: float, watched: bool) -> None:
+        """Takes in one interval from step to step.
+
+        The first step of either kind builds its function: it says nothing about the steps that follow.
+        """
+        if watched:
+            self.samples += 1
+        if watched not in self._built:
+            self._built.add(watched)
+            if watched:
+                self.tracing += seconds
+            return
+        self.elapsed += seconds
+        if watched:
+            self._watched += seconds
+            self._counted += 1
+            self._recent = seconds
+        else:
+            self._usual.append(seconds)
+
+    def bookkeeping(self, seconds: float) -> None:
+        """Takes in time spent on reading, adding up and writing a sample."""
+        self._bookkeeping += seconds
+        self.elapsed += seconds
+
+    def rebuild(self) -> None:
+        """The functions were made anew: the next step of each kind builds again."""
+        self._built.clear()
+
+    @property
+    def known(self) -> bool:
+        """Whether enough usual steps were seen to tell what a sample costs."""
+        return len(self._usual) >= ENOUGH
+
+    @property
+    def usual(self) -> float:
+        """Median duration of a step that was not watched; NaN until it is known."""
+        return statistics.median(self._usual) if self.known else float("nan")
+
+    @property
+    def spent(self) -> float:
+        """What all samples cost together; NaN until it is known."""
+        return max(0.0, self._watched - self._counted * self.usual) + self._bookkeeping if self.known else float("nan")
+
+    @property
+    def last(self) -> float:
+        """What one sample costs: the last watched step less a usual one, and its share of the bookkeeping."""
+        if not self.known or not self.samples:
+            return float("nan")
+        return max(0.0, self._recent - self.usual) + self._bookkeeping / self.samples
+
+    @property
+    def share(self) -> float:
+        """`spent` as a share of the training time; NaN until it is known."""
+        return self.spent / self.elapsed if self.known and self.elapsed else float("nan")

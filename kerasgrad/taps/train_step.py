@@ -1,0 +1,156 @@
+"""Makes a second train function for a model: the same step, watched.
+
+`fit` reads `model.train_function` at every step. The model keeps its own, untouched; the watched one is assigned just
+before a step that is to be observed and takes itself off again before that step begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasgrad.observation import Observation
+from kerasgrad.taps import seams
+from kerasgrad.taps.collector import Collector, Rows
+
+Measure = Callable[[Observation], dict[str, Any]]
+"""Turns what was seen into the tensors that leave the step; handed in by whoever watches."""
+
+_LOGS, _MEASURED = "logs", "measured"
+
+
+def replicas() -> tuple[int, int]:
+    """Which replica this is, and how many there are; `(0, 1)` without a strategy."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0, 1
+    # The id is static per thread: each replica is traced on its own.
+    return int(context.replica_id_in_sync_group), int(context.num_replicas_in_sync)
+
+
+@dataclass
+class WatchedStep:
+    """A train function that also observes. Callable in the place of `model.train_function`.
+
+    Attributes:
+        model: the model.
+        beneath: the function that it stands for: the model's own, or another monitor's watched step.
+        train_step: the wrapped `train_step`, so that another monitor can wrap it again.
+        rows: the model's rows, known after the first step.
+        receive: is handed `{name: tensor}` and the rows after each step.
+        on_failure: is told when the step could not be built and the model's own ran instead.
+        may_be_odd: whether the step that comes may have a batch of another size, for which it would be built again;
+            None where that does not matter.
+    """
+
+    model: keras.Model
+    beneath: Any
+    train_step: Callable[..., Any]
+    function: Callable[..., Any]
+    rows: Rows
+    receive: Callable[[dict[str, Any], Rows], None]
+    on_failure: Callable[[Exception], None]
+    may_be_odd: Callable[[], bool] | None = None
+    traced: bool = False
+
+    @property
+    def plain(self) -> Callable[..., Any]:
+        """The model's own train function, under all monitors."""
+        return self.beneath.plain if isinstance(self.beneath, WatchedStep) else self.beneath
+
+    def __call__(self, iterator: Any) -> Any:
+        """Runs the step. If it cannot be built, the model's own runs in its place, on the same data."""
+        self.model.train_function = self.plain
+        if self.may_be_odd is not None and self.may_be_odd() and not _has_static_batch(iterator):
+            return self.beneath(iterator)
+        try:
+            with seams.installed():
+                outputs = self.function(iterator)
+        except (StopIteration, tf.errors.OutOfRangeError):
+            raise
+        except Exception as error:
+            if not self._is_ours(error):
+                raise
+            self.on_failure(error)
+            return self.beneath(iterator)
+        self.traced = True
+        return self.unpack(outputs)
+
+    def unpack(self, outputs: Any) -> Any:
+        """Hands the measured tensors on and gives back the logs, through all monitors beneath."""
+        self.receive(outputs[_MEASURED], self.rows)
+        logs = outputs[_LOGS]
+        return self.beneath.unpack(logs) if isinstance(self.beneath, WatchedStep) else logs
+
+    def _is_ours(self, error: Exception) -> bool:
+        """Whether the step may be run again without the taps: nothing of it has run, or it lacked memory for them.
+
+        A runtime error of a step that has been traced is the user's (bad data, a failing assertion) and must be seen.
+        """
+        if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.UnimplementedError):
+            return True
+        return not self.traced and not isinstance(error, tf.errors.OpError)
+
+
+def watch(
+    model: keras.Model,
+    measure: Measure,
+    selected: Callable[[keras.Layer, str], bool],
+    receive: Callable[[dict[str, Any], Rows], None],
+    on_failure: Callable[[Exception], None],
+    may_be_odd: Callable[[], bool] | None = None,
+) -> WatchedStep:
+    """Makes the watched twin of `model.train_function`; the model is left as it was.
+
+    Args:
+        model: a compiled model inside `fit`.
+        measure: what to compute from an observation, inside the step.
+        selected: which layers are watched.
+        receive: see `WatchedStep`, as are `on_failure` and `may_be_odd`.
+        on_failure: see there.
+        may_be_odd: see there.
+
+    Returns:
+        The step, ready to be assigned to `model.train_function`.
+    """
+    beneath = model.train_function
+    original = beneath.train_step if isinstance(beneath, WatchedStep) else model.train_step
+    rows = Rows()
+
+    def train_step(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        collector = Collector(model, rows, selected)
+        with seams.listening(collector):
+            logs = original(*args, **kwargs)
+        return {_LOGS: logs, _MEASURED: _slotted(measure(collector.observation()))}
+
+    kept = model.__dict__.get("train_step")
+    model.__dict__["train_step"] = train_step
+    try:
+        model.make_train_function(force=True)
+        function = model.train_function
+    finally:
+        del model.__dict__["train_step"]
+        if kept is not None:
+            model.__dict__["train_step"] = kept
+        model.train_function = beneath
+    return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, may_be_odd)
+
+
+def _slotted(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Gives each replica a slot of its own on a leading axis, since Keras averages what replicas return."""
+    number, count = replicas()
+    return {
+        name: tf.stack([t * count if i == number else tf.zeros_like(t) for i in range(count)]) if count > 1 else t[None]
+        for name, t in tensors.items()
+    }
+
+
+def _has_static_batch(iterator: Any) -> bool:
+    """Whether all batches of a dataset have the same size by their type."""
+    specs = tf.nest.flatten(getattr(iterator, "element_spec", None))
+    shapes = [spec.shape for spec in specs if isinstance(spec, tf.TensorSpec)]
+    return bool(shapes) and all(shape.rank and shape[0] is not None for shape in shapes)

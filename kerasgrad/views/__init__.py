@@ -1,0 +1,1 @@
+"""Runs and findings to eyes."""

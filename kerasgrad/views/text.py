@@ -1,0 +1,179 @@
+"""A run as a table for the terminal: layers in depth order, the input on top."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kerasgrad.run import Run
+
+WIDTH = 118
+BAR = 10
+"""Length of a full bar; each block less is a factor of ten less than the largest layer."""
+
+NOTHING = "-"
+
+
+def report(run: Run) -> str:
+    """The report of a run: what each layer received at its last sample.
+
+    Args:
+        run: any run.
+
+    Returns:
+        Plain text, at most `WIDTH` columns.
+    """
+    return _plain(Group(_heading(run), _layers(run), *_notes(run)))
+
+
+def side_by_side(runs: Mapping[str, Run]) -> str:
+    """Several runs in one table, layer by layer from the input, to compare what reaches each depth.
+
+    Args:
+        runs: runs by the name to show.
+
+    Returns:
+        Plain text, at most `WIDTH` columns.
+    """
+    table = Table(box=box.SIMPLE_HEAD, title="Signal (RMS of dL/da) at each layer's output, the input on top", title_justify="left")
+    table.add_column("layer", justify="right")
+    shown = {name: _learning(run) for name, run in runs.items()}
+    for name in runs:
+        table.add_column(name, justify="right")
+        table.add_column("", min_width=BAR, no_wrap=True)
+    for depth in range(max((len(s) for s in shown.values()), default=0)):
+        cells: list[str] = []
+        for signal in shown.values():
+            given = depth < len(signal)
+            cells += [number(signal[depth]), bar(signal[depth], signal)] if given else ["", ""]
+        table.add_row(str(depth + 1), *cells)
+    table.add_section()
+    for statistic, label in (("decay_factor", "a layer leaves"), ("depth_ratio", "first / last"), ("dead_fraction", "dead units"), ("loss", "loss")):
+        cells = []
+        for run in runs.values():
+            value = _last(run.overall(statistic))
+            cells += [share(value) if statistic == "dead_fraction" else number(value), ""]
+        table.add_row(label, *cells)
+    return _plain(table)
+
+
+def number(value: float) -> str:
+    """A number with three significant digits, `-` where there is none."""
+    if np.isnan(value):
+        return NOTHING
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}"
+    return f"{value:.1e}"
+
+
+def share(value: float) -> str:
+    """A share as a percentage, `-` where there is none."""
+    return NOTHING if np.isnan(value) else f"{100 * value:.0f} %"
+
+
+def bar(value: float, among: Any) -> str:
+    """A bar that loses one block for each factor of ten below the largest of `among`."""
+    finite = among[np.isfinite(among) & (among > 0)]
+    if not np.isfinite(value) or value <= 0 or not len(finite):
+        return "" if not np.isinf(value) else "!" * BAR
+    return "█" * max(0, round(BAR + float(np.log10(value / finite.max()))))
+
+
+def _plain(renderable: RenderableType) -> str:
+    out = io.StringIO()
+    Console(file=out, width=WIDTH, force_terminal=False, color_system=None, legacy_windows=False).print(renderable)
+    return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
+
+
+def _last(values: Any) -> float:
+    """The newest number that is one."""
+    given = values[~np.isnan(values)]
+    return float(given[-1]) if len(given) else float("nan")
+
+
+def _learning(run: Run) -> Any:
+    """The last signal of the layers that own variables."""
+    owners = sorted({owner for owner in run.schema.owners if owner >= 0})
+    table = run.table("signal_rms", "layer")
+    return np.array([_last(table[:, row]) for row in owners])
+
+
+def _heading(run: Run) -> Text:
+    where = run.facts.get("directory") or "in memory"
+    lines = [f"{run.facts.get('model', 'model')}: {len(run.layers)} layers, {len(run.variables)} variables, {where}"]
+    if not len(run):
+        return Text(lines[0] + "\nNo sample yet.")
+    loss = run.overall("loss")
+    lines.append(
+        f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}; loss {number(float(loss[0]))} -> {number(_last(loss))}; "
+        f"gradient norm {number(_last(run.overall('gradient_norm')))}; dead units {share(_last(run.overall('dead_fraction')))}"
+    )
+    ratio, factor = _last(run.overall("depth_ratio")), _last(run.overall("decay_factor"))
+    if not np.isnan(ratio):
+        lines.append(
+            f"On its way from the output to the input a layer leaves {number(factor)} of the signal; "
+            f"the first quarter of the layers gets {number(ratio)} of what the last gets."
+        )
+    return Text("\n".join(lines))
+
+
+_COLUMNS = (
+    ("gradient", "gradient_norm", number),
+    ("signal", "signal_rms", number),
+    ("update/w", "update_ratio", number),
+    ("act. mean", "activation_mean", number),
+    ("std", "activation_std", number),
+    ("zeros", "activation_zeros", share),
+    ("dead", "dead_fraction", share),
+    ("saturated", "saturated_fraction", share),
+)
+
+
+def _layers(run: Run) -> RenderableType:
+    if not len(run):
+        return Text("")
+    table = Table(box=box.SIMPLE_HEAD, caption="bar: signal, one block less for each factor of ten below the largest", caption_justify="left")
+    table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=34)
+    table.add_column("activation", no_wrap=True)
+    values = {name: [_last(column) for column in run.table(name, "layer").T] for _, name, _ in _COLUMNS}
+    shown = [column for column in _COLUMNS if not np.isnan(values[column[1]]).all()]
+    for heading, name, _ in shown:
+        table.add_column(heading, justify="right", no_wrap=True)
+        if name == "signal_rms":
+            table.add_column("", min_width=BAR, no_wrap=True)
+    signal = np.array(values["signal_rms"])
+    for row, path in enumerate(short(run.layers)):
+        cells = []
+        for _, name, form in shown:
+            cells.append(form(values[name][row]))
+            if name == "signal_rms":
+                cells.append(bar(signal[row], signal))
+        table.add_row(Text(path), run.schema.activations[row], *cells)
+    return table
+
+
+def short(paths: tuple[str, ...]) -> list[str]:
+    """Paths without the folder that all of them are in."""
+    folder = os.path.commonprefix([p.rpartition("/")[0] + "/" for p in paths])
+    cut = folder.rfind("/") + 1
+    return [p[cut:] for p in paths]
+
+
+def _notes(run: Run) -> list[Text]:
+    lines = [f"not examined: {path}: {reason}" for path, reason in run.not_examined.items()]
+    if run.kept_every > 1:
+        lines.append(f"in memory every {run.kept_every}th sample is kept, evenly thinned; the event file has all")
+    overflows = run.facts.get("loss_scale_overflows", 0)
+    if overflows:
+        lines.append(f"loss scaling overflowed at {overflows} samples and skipped their updates, as it should")
+    lines += [f"damaged: {what}" for what in run.facts.get("damaged", [])]
+    lines += list(run.facts.get("notes", []))
+    return [Text(line) for line in lines]
