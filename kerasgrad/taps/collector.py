@@ -16,6 +16,7 @@ from kerasgrad.observation import LayerSeen, Observation, Part, VariableSeen
 from kerasgrad.taps.activations import activation_of
 from kerasgrad.taps.gradients import Applied, BackwardPass
 from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass
+from kerasgrad.taps.reading import unobtrusive
 
 Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
 """A choice of layers: names or patterns, of the path or the layer's own name; a predicate; or None for all."""
@@ -132,7 +133,7 @@ class Collector:
             if row is None:
                 self.rows.not_examined.setdefault(called.path, LATE)
             else:
-                layers[row].parts = [Part(p.output, p.mask, self.backward.signal_of(p)) for p in called.parts]
+                layers[row].parts = [Part(unobtrusive(p.output), p.mask, self.backward.signal_of(p)) for p in called.parts]
                 layers[row].time_input = self._time_input(called)
         for path, reason in self.forward.not_examined.values():
             self.rows.not_examined.setdefault(path, reason)

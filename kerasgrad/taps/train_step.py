@@ -16,6 +16,7 @@ import tensorflow as tf
 from kerasgrad.observation import Observation
 from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Collector, Rows
+from kerasgrad.taps.reading import SCOPE
 
 Measure = Callable[[Observation], dict[str, Any]]
 """Turns what was seen into the tensors that leave the step; handed in by whoever watches."""
@@ -125,7 +126,9 @@ def watch(
         collector = Collector(model, rows, selected)
         with seams.listening(collector):
             logs = original(*args, **kwargs)
-        return {_LOGS: logs, _MEASURED: _slotted(measure(collector.observation()))}
+        with tf.name_scope(SCOPE):
+            measured = _slotted(measure(collector.observation()))
+        return {_LOGS: logs, _MEASURED: measured}
 
     kept = model.__dict__.get("train_step")
     model.__dict__["train_step"] = train_step
