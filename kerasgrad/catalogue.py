@@ -58,7 +58,7 @@ def _of_gradient(of: Of) -> list[Statistic]:
         ),
         Statistic("weight_norm", of, "weight", f"sqrt(sum w^2) before the update{over}"),
         Statistic("update_norm", of, "weight", f"sqrt(sum (w_after - w_before)^2), weight decay included{over}"),
-        Statistic("update_ratio", of, "1", "update_norm / weight_norm", KARPATHY + ": about 1e-3 is usual"),
+        Statistic("update_ratio", of, "1", "update_norm / weight_norm; none while all weights are zero", KARPATHY + ": about 1e-3 is usual"),
     ]
 
 

@@ -280,7 +280,7 @@ class GradientMonitor(keras.callbacks.Callback):
         """Finds out whether this training goes on with one that was recorded in the directory before."""
         self._placed = True
         iterations = getattr(self.model.optimizer, "iterations", None)
-        trained = epoch > 0 or (iterations is not None and int(iterations) > 0)
+        trained = epoch > 0 or (iterations is not None and int(tf.convert_to_tensor(iterations).numpy()) > 0)
         folder = events.newest(self.log_dir) if self.log_dir is not None else None
         if trained and folder is not None:
             run = events.load(folder)

@@ -117,7 +117,7 @@ def _of_gradients(columns: Array) -> dict[str, Array]:
         "gradient_norm_clipped": np.sqrt(clipped),
         "weight_norm": weight_norm,
         "update_norm": update_norm,
-        "update_ratio": update_norm / weight_norm,
+        "update_ratio": np.where(weight_norm > 0, update_norm / weight_norm, np.nan),
     }
 
 

@@ -90,7 +90,7 @@ class Collector:
     def __init__(self, model: keras.Model, rows: Rows, selected: Callable[[keras.Layer, str], bool]) -> None:
         self.rows = rows
         self.forward = ForwardPass(model, selected)
-        self.backward = BackwardPass(list(model.trainable_variables))
+        self.backward = BackwardPass(model)
         self._paused = False
 
     @contextlib.contextmanager

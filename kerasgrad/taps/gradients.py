@@ -32,7 +32,7 @@ class BackwardPass:
     """The gradient calls and the updates of one step.
 
     Attributes:
-        trainable: the model's trainable variables.
+        model: the model; an eager step may be the one that builds it, so that its variables are asked for when needed.
         losses: per gradient call, its target and the variables it trains (by id).
         signals: per tapped tensor (by id), its gradients, each with the gradient call it came from.
         applied: per variable (by id), what the optimizer did.
@@ -40,28 +40,30 @@ class BackwardPass:
         scalars: learning rate, iteration and loss scale of the first optimizer applied.
     """
 
-    trainable: list[keras.Variable]
+    model: keras.Model
     losses: list[tuple[Any, frozenset[int]]] = field(default_factory=list)
     signals: dict[int, list[tuple[Any, int]]] = field(default_factory=dict)
     applied: dict[int, Applied] = field(default_factory=dict)
     scales: dict[int, Any] = field(default_factory=dict)
     scalars: dict[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        # The tape and the optimizer may be handed the Keras variable or the one inside it.
-        self._key = {id(native): id(v) for v in self.trainable for native in (v, v.value)}
+    @property
+    def trainable(self) -> list[keras.Variable]:
+        """The model's trainable variables."""
+        return list(self.model.trainable_variables)
 
-    def trained_by(self, sources: Iterable[Any]) -> frozenset[int]:
-        """Which of the model's variables are among the sources of a gradient call."""
-        return frozenset(self._key[id(s)] for s in sources if id(s) in self._key)
+    def _keys(self) -> dict[int, int]:
+        """Ids of the variables by the id of what stands for them: the Keras variable or the one inside it."""
+        return {id(native): id(v) for v in self.trainable for native in (v, v.value)}
 
     def differentiate(
         self, gradient: Callable[..., Any], target: Any, sources: Any, called: Iterable[Called], **kwargs: Any
     ) -> Any:
         """Runs one gradient call, with the outputs of the layers it trains as further sources."""
         flat = tf.nest.flatten(sources)
-        trained = self.trained_by(flat)
-        wanted = _tensors(self._reached(list(called), trained)) if trained else {}
+        keys = self._keys()
+        trained = frozenset(keys[id(s)] for s in flat if id(s) in keys)
+        wanted = _tensors(_reached(list(called), trained, keys)) if trained else {}
         if not wanted:
             return gradient(target, sources, **kwargs)
         results = gradient(target, [*flat, *wanted.values()], **kwargs)
@@ -72,23 +74,12 @@ class BackwardPass:
                 self.signals.setdefault(key, []).append((tf.convert_to_tensor(signal), number))
         return tf.nest.pack_sequence_as(sources, results[: len(flat)])
 
-    def _reached(self, called: list[Called], trained: frozenset[int]) -> list[Called]:
-        """The layers that the gradient call is about, from the first one with something to train.
-
-        Asking below that, in a frozen backbone, would make the step compute gradients that it does not need.
-        """
-        first = next(
-            (i for i, c in enumerate(called) if any(self._key.get(id(v)) in trained for v in c.layer.trainable_variables)),
-            len(called),
-        )
-        return [c for c in called[first:] if _belongs(c, trained, self._key)]
-
     def apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
         """Runs one update, with the weights read before and after it."""
         grads = list(grads)
         targets = list(optimizer._trainable_variables if variables is None else variables)
-        scale = _loss_scale(optimizer)
-        seen = {self._key[id(v)]: (g, v) for g, v in zip(grads, targets, strict=False) if id(v) in self._key}
+        scale, keys = _loss_scale(optimizer), self._keys()
+        seen = {keys[id(v)]: (g, v) for g, v in zip(grads, targets, strict=False) if id(v) in keys}
         unscaled = _all_reduced({key: _divided(g, scale) for key, (g, _) in seen.items() if g is not None})
         clipped = _all_reduced(_clipped(optimizer, {k: _divided(g, scale) for k, (g, _) in seen.items() if g is not None}))
         if not self.scalars:
@@ -131,6 +122,17 @@ class BackwardPass:
 
     def _scale_of(self, number: int) -> Any:
         return next((self.scales[key] for key in self.losses[number][1] if key in self.scales), None)
+
+
+def _reached(called: list[Called], trained: frozenset[int], keys: dict[int, int]) -> list[Called]:
+    """The layers that a gradient call is about, from the first one with something to train.
+
+    Asking below that, in a frozen backbone, would make the step compute gradients that it does not need.
+    """
+    first = next(
+        (i for i, c in enumerate(called) if any(keys.get(id(v)) in trained for v in c.layer.trainable_variables)), len(called)
+    )
+    return [c for c in called[first:] if _belongs(c, trained, keys)]
 
 
 def _belongs(called: Called, trained: frozenset[int], keys: dict[int, int]) -> bool:

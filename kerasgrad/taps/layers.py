@@ -99,11 +99,13 @@ class ForwardPass:
         return "/".join([*(frame.path for frame in self._frames[-1:]), layer.name])
 
     def _note(self, frame: _Frame, outputs: Any, args: tuple[Any, ...], kwargs: Any) -> None:
-        parts = [Part(t, getattr(t, "_keras_mask", None)) for t in keras.tree.flatten(outputs) if _is_float(t)]
+        parts = [Part(t, _mask(t)) for t in keras.tree.flatten(outputs) if _is_float(t)]
         # A container that hands on what its last layer gave adds nothing to that layer's row.
         handed_on = {id(part.output) for inner in frame.inside for part in inner.parts}
         only_hands_on = bool(frame.inside) and all(id(part.output) in handed_on for part in parts)
         if only_hands_on and not _own_variables(frame.layer):
+            for part in (part for inner in frame.inside for part in inner.parts):
+                part.mask = _mask(part.output) if part.mask is None else part.mask  # it may have come by one only now
             self._tell_outer(frame.inside)
             return
         if not self.selected(frame.layer, frame.path):
@@ -137,6 +139,10 @@ def _is_float(tensor: Any) -> bool:
     return isinstance(tensor, tf.Tensor) and tensor.dtype.is_floating
 
 
+def _mask(tensor: Any) -> Any:
+    return getattr(tensor, "_keras_mask", None)
+
+
 def _own_variables(layer: keras.Layer) -> bool:
     """Whether the layer holds trainable variables that no layer inside it holds."""
     inner = {id(v) for sub in layer._flatten_layers(include_self=False) for v in sub.trainable_variables}
@@ -147,4 +153,4 @@ def _time_input(args: tuple[Any, ...], kwargs: Any) -> Part | None:
     inputs = next((t for t in keras.tree.flatten((args, kwargs)) if _is_float(t)), None)
     if inputs is None or inputs.shape.rank is None or inputs.shape.rank < 3:
         return None
-    return Part(inputs, getattr(inputs, "_keras_mask", None))
+    return Part(inputs, _mask(inputs))

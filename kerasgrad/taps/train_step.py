@@ -24,15 +24,6 @@ Measure = Callable[[Observation], dict[str, Any]]
 _LOGS, _MEASURED = "logs", "measured"
 
 
-def replicas() -> tuple[int, int]:
-    """Which replica this is, and how many there are; `(0, 1)` without a strategy."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return 0, 1
-    # The id is static per thread: each replica is traced on its own.
-    return int(context.replica_id_in_sync_group), int(context.num_replicas_in_sync)
-
-
 @dataclass
 class WatchedStep:
     """A train function that also observes. Callable in the place of `model.train_function`.
@@ -145,11 +136,13 @@ def watch(
 
 def _slotted(tensors: dict[str, Any]) -> dict[str, Any]:
     """Gives each replica a slot of its own on a leading axis, since Keras averages what replicas return."""
-    number, count = replicas()
-    return {
-        name: tf.stack([t * count if i == number else tf.zeros_like(t) for i in range(count)]) if count > 1 else t[None]
-        for name, t in tensors.items()
-    }
+    context = tf.distribute.get_replica_context()
+    count = 1 if context is None else context.num_replicas_in_sync
+    if count == 1:
+        return {name: tensor[None] for name, tensor in tensors.items()}
+    own = [tf.equal(context.replica_id_in_sync_group, i) for i in range(count)]
+    # Chosen, not multiplied: what is NaN here must not reach the other slots.
+    return {name: tf.stack([tf.where(o, t * count, tf.zeros_like(t)) for o in own]) for name, t in tensors.items()}
 
 
 def _has_static_batch(iterator: Any) -> bool:

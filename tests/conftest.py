@@ -1,0 +1,27 @@
+"""Settings for all tests: the CPU backend, two logical devices for the strategies, quiet TensorFlow."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+from collections.abc import Iterator
+
+import keras
+import pytest
+import tensorflow as tf
+
+_CPU = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """Each test begins with the same names and the same random numbers, and leaves the policy as it was."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(7)
+    yield
+    keras.config.set_dtype_policy("float32")
