@@ -57,7 +57,7 @@ class GradientMonitor(keras.callbacks.Callback):
             in the same directory gets a numbered one inside it. None keeps the run in memory only.
         update_freq: when to sample, as in `keras.callbacks.TensorBoard`: a number of batches, `"batch"`, `"epoch"`, a
             function of the step, an object with `due(step, batch)`, or `"auto"`: every step for the first 50, then as
-            often as keeps the measured cost under 1 % of the training time.
+            often as keeps the measured cost under 1 % of the training time, and once in the last epoch.
         layers: which layers get a row: names or patterns such as `"block*"`, of the path or the layer's own name, or a
             function of the layer. None for all. What is said of the whole model still rests on all its variables.
         window: number of samples without firing after which a unit counts as dead.
@@ -116,7 +116,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._logged = dict.fromkeys(LOGGED, float("nan"))
         self._epoch_start = 0  # steps before this epoch
         self._epoch_batches = 0  # steps done in this epoch
-        self._placed = False
+        self._placed, self._epoch = False, 0
         self._begun: float | None = None
         self._armed = False
 
@@ -168,7 +168,7 @@ class GradientMonitor(keras.callbacks.Callback):
         if not self._placed:
             self._place(epoch)
         self._finish_epoch()
-        self._begun = None
+        self._epoch, self._begun = epoch, None
 
     @_guarded
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -215,7 +215,8 @@ class GradientMonitor(keras.callbacks.Callback):
         at_once = self.model.steps_per_execution
         steps = range(self._epoch_start + batch, self._epoch_start + batch + at_once)
         if isinstance(self.schedule, Auto):
-            return self.schedule.due(steps[0], batch, self._overhead)
+            last_epoch = batch == 0 and self._epoch + 1 == (self.params or {}).get("epochs")
+            return last_epoch or self.schedule.due(steps[0], batch, self._overhead)
         return any(self.schedule.due(step, batch + i) for i, step in enumerate(steps))
 
     def _arm(self) -> None:

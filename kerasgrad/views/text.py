@@ -162,8 +162,7 @@ def _layers(run: Run) -> RenderableType:
 
 def short(paths: tuple[str, ...]) -> list[str]:
     """Paths without the folder that all of them are in."""
-    folder = os.path.commonprefix([p.rpartition("/")[0] + "/" for p in paths])
-    cut = folder.rfind("/") + 1
+    cut = os.path.commonprefix([p.rpartition("/")[0] + p.rpartition("/")[1] for p in paths]).rfind("/") + 1
     return [p[cut:] for p in paths]
 
 
