@@ -118,7 +118,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._epoch_batches = 0  # steps done in this epoch
         self._placed, self._epoch = False, 0
         self._begun: float | None = None
-        self._armed = False
+        self._armed, self._armed_by = False, None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GradientMonitor:
         """A fresh monitor with the same settings: a tuner that copies its callbacks for each trial wants just that."""
@@ -159,7 +159,7 @@ class GradientMonitor(keras.callbacks.Callback):
         if self.log_dir is not None:
             events.check_writable(self.log_dir)
         self._check_layers()
-        self._failure = None
+        self._failure, self._armed = None, False
         self._finish_epoch()
 
     @_guarded
@@ -231,12 +231,18 @@ class GradientMonitor(keras.callbacks.Callback):
             self._overhead.rebuild()
             known = [self._watched_step()]
             self._steps += known
+        self._armed_by = getattr(self.model, "history", None)
         self.model.train_function = known[0]
 
     def _watched_step(self) -> WatchedStep:
         compiled = bool(self.model.jit_compile) and not self.model.run_eagerly
         compute = functools.partial(measure, compiled=compiled, histograms=self._histograms)
-        return watch(self.model, compute, self._selected, self._receive, self._fail, self._is_odd if compiled else None)
+        odd = self._is_odd if compiled else None
+        return watch(self.model, compute, self._selected, self._receive, self._fail, self._is_expected, odd)
+
+    def _is_expected(self) -> bool:
+        """Whether the fit that armed the step still runs; each fit gives the model a `History` of its own."""
+        return self._armed and getattr(self.model, "history", None) is self._armed_by
 
     def _is_odd(self) -> bool:
         """Whether the step that comes may be an epoch's last, smaller batch: XLA would compile the step again for it."""

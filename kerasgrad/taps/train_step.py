@@ -35,6 +35,7 @@ class WatchedStep:
         rows: the model's rows, known after the first step.
         receive: is handed `{name: tensor}` and the rows after each step.
         on_failure: is told when the step could not be built and the model's own ran instead.
+        expected: whether a watched step is waited for; not so if a fit broke off after it was put in place.
         may_be_odd: whether the step that comes may have a batch of another size, for which it would be built again;
             None where that does not matter.
     """
@@ -46,6 +47,7 @@ class WatchedStep:
     rows: Rows
     receive: Callable[[dict[str, Any], Rows], None]
     on_failure: Callable[[Exception], None]
+    expected: Callable[[], bool]
     may_be_odd: Callable[[], bool] | None = None
     traced: bool = False
 
@@ -57,7 +59,7 @@ class WatchedStep:
     def __call__(self, iterator: Any) -> Any:
         """Runs the step. If it cannot be built, the model's own runs in its place, on the same data."""
         self.model.train_function = self.plain
-        if self.may_be_odd is not None and self.may_be_odd() and not _has_static_batch(iterator):
+        if not self.wanted(iterator):
             return self.beneath(iterator)
         try:
             with seams.installed():
@@ -71,6 +73,12 @@ class WatchedStep:
             return self.beneath(iterator)
         self.traced = True
         return self.unpack(outputs)
+
+    def wanted(self, iterator: Any) -> bool:
+        """Whether to observe the step that comes, now that its data can be seen."""
+        if not self.expected():
+            return False
+        return self.may_be_odd is None or not self.may_be_odd() or _has_static_batch(iterator)
 
     def unpack(self, outputs: Any) -> Any:
         """Hands the measured tensors on and gives back the logs, through all monitors beneath."""
@@ -94,6 +102,7 @@ def watch(
     selected: Callable[[keras.Layer, str], bool],
     receive: Callable[[dict[str, Any], Rows], None],
     on_failure: Callable[[Exception], None],
+    expected: Callable[[], bool],
     may_be_odd: Callable[[], bool] | None = None,
 ) -> WatchedStep:
     """Makes the watched twin of `model.train_function`; the model is left as it was.
@@ -102,8 +111,9 @@ def watch(
         model: a compiled model inside `fit`.
         measure: what to compute from an observation, inside the step.
         selected: which layers are watched.
-        receive: see `WatchedStep`, as are `on_failure` and `may_be_odd`.
+        receive: see `WatchedStep`, as are the others.
         on_failure: see there.
+        expected: see there.
         may_be_odd: see there.
 
     Returns:
@@ -131,7 +141,7 @@ def watch(
         if kept is not None:
             model.__dict__["train_step"] = kept
         model.train_function = beneath
-    return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, may_be_odd)
+    return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, expected, may_be_odd)
 
 
 def _slotted(tensors: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,173 @@
+"""The house stands: imports go down only, the gate is narrow and opens without TensorFlow."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("kerasgrad", "zoo")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+TREES = {module: ast.parse(path.read_text(encoding="utf-8"), str(path)) for module, path in FILES.items()}
+
+FLOORS = {
+    "kerasgrad.catalogue": 0, "kerasgrad.observation": 0,
+    "kerasgrad.run": 1,
+    "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
+    "kerasgrad.recorder": 3,
+    "kerasgrad.monitor": 4,
+    "kerasgrad": 5,
+    "zoo": 6,
+}  # fmt: skip
+WITHOUT_TENSORFLOW = {"kerasgrad"} | {
+    f"kerasgrad.{room}" for room in ("catalogue", "observation", "run", "events", "views")
+}
+FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
+
+DOORS = {
+    ("kerasgrad", "__getattr__"): "_NAMES[name]",
+    ("kerasgrad.run", "Run.load"): "'kerasgrad.events'",
+    ("kerasgrad.run", "Run.__repr__"): "'kerasgrad.views.text'",
+}
+"""The only imports that are made late, by name."""
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+PUBLIC_NAMES = 20
+FILE_LINES = 400
+
+
+def room(module: str) -> str:
+    """The part of the house that a module is in."""
+    first, _, rest = module.partition(".")
+    return first if first == "zoo" or not rest else f"{first}.{rest.partition('.')[0]}"
+
+
+def imports(module: str) -> Iterator[tuple[int, str]]:
+    """Line and module of each import, wherever in the file it stands."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield node.lineno, whole if whole in FILES else str(node.module)
+
+
+def everything_imported() -> list[tuple[str, int, str]]:
+    """Importing module, line, and what it imports."""
+    return [(module, line, target) for module in FILES for line, target in imports(module)]
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    """Every piece of syntax of every module."""
+    return ((module, node) for module, tree in TREES.items() for node in ast.walk(tree))
+
+
+def functions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, Definition]]:
+    """Functions and classes of a module or class by qualified name; those inside functions are left out."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Definition):
+            yield prefix + child.name, child
+            if isinstance(child, ast.ClassDef):
+                yield from functions(child, f"{prefix}{child.name}.")
+
+
+def test_each_file_is_in_a_room() -> None:
+    assert {room(module) for module in FILES} == set(FLOORS)
+
+
+def test_imports_go_down_only() -> None:
+    wrong = []
+    for module, line, target in everything_imported():
+        here, there = room(module), room(target)
+        if there != here and target.partition(".")[0] in ("kerasgrad", "zoo") and FLOORS[there] >= FLOORS[here]:
+            wrong.append(f"{module}:{line} (floor {FLOORS[here]}) imports {target} (floor {FLOORS[there]})")
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", ["kerasgrad", "zoo"])
+def test_no_modules_import_each_other_in_a_ring(package: str) -> None:
+    """Inside a room too. The gates fetch late and are left out."""
+    below = {module: {t for _, t in imports(module) if t in FILES} for module in FILES if module.startswith(f"{package}.")}
+    graphlib.TopologicalSorter(below).prepare()
+
+
+def test_imports_are_absolute_and_name_each_thing() -> None:
+    found = [(module, node) for module, node in nodes() if isinstance(node, ast.ImportFrom)]
+    assert not [f"{m}:{n.lineno}" for m, n in found if n.level or any(alias.name == "*" for alias in n.names)]
+
+
+def test_some_rooms_do_without_tensorflow() -> None:
+    found = [(module, line, target) for module, line, target in everything_imported() if target.partition(".")[0] in FRAMEWORKS]
+    assert not [f"{module}:{line} imports {target}" for module, line, target in found if room(module) in WITHOUT_TENSORFLOW]
+
+
+def test_late_doors_are_those_that_are_named() -> None:
+    house = [module for module in FILES if room(module) != "zoo"]
+    doors = {
+        (module, name): ast.unparse(node.args[0])
+        for module in house
+        for name, function in functions(TREES[module])
+        if not isinstance(function, ast.ClassDef)
+        for node in ast.walk(function)
+        if _opens(node)
+    }
+    assert doors == DOORS
+    assert sum(_opens(node) for module, node in nodes() if module in house) == len(DOORS)
+
+
+def _opens(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("import_module", "__import__")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import kerasgrad",
+        "import kerasgrad; kerasgrad.Run",
+        "import kerasgrad; kerasgrad.catalogue",
+        "import kerasgrad; kerasgrad.schedule",
+        "import kerasgrad.events",
+        "import kerasgrad.views.text",
+        "import zoo; zoo.names()",
+    ],
+)
+def test_opens_without_tensorflow(statement: str) -> None:
+    look = f"import sys; {statement}; print(sorted({FRAMEWORKS!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stdout + done.stderr
+
+
+def test_the_gate_is_narrow_and_every_public_name_is_explained() -> None:
+    gate = importlib.import_module("kerasgrad")
+    assert len(gate.__all__) <= PUBLIC_NAMES
+    things = {name: getattr(gate, name) for name in gate.__all__ if name != "__version__"}
+    assert not [name for name, thing in things.items() if not thing.__doc__]
+
+
+def test_everything_public_has_a_docstring() -> None:
+    missing = [module for module in FILES if not ast.get_docstring(TREES[module])]
+    for module, tree in TREES.items():
+        public = [(name, node) for name, node in functions(tree) if not any(part.startswith("_") for part in name.split("."))]
+        missing += [f"{module}.{name}" for name, node in public if not ast.get_docstring(node)]
+    assert not missing
+
+
+def test_no_assert_in_the_library() -> None:
+    assert not [f"{module}:{node.lineno}" for module, node in nodes() if isinstance(node, ast.Assert)]
+
+
+def test_files_are_short() -> None:
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in FILES.items()}
+    assert not {module: count for module, count in lines.items() if count > FILE_LINES}
