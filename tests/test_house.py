@@ -109,8 +109,8 @@ def test_imports_are_absolute_and_name_each_thing() -> None:
 
 
 def test_some_rooms_do_without_tensorflow() -> None:
-    found = [(module, line, target) for module, line, target in everything_imported() if target.partition(".")[0] in FRAMEWORKS]
-    assert not [f"{module}:{line} imports {target}" for module, line, target in found if room(module) in WITHOUT_TENSORFLOW]
+    found = [found for found in everything_imported() if found[2].partition(".")[0] in FRAMEWORKS]
+    assert not [f"{module}:{line} imports {what}" for module, line, what in found if room(module) in WITHOUT_TENSORFLOW]
 
 
 def test_late_doors_are_those_that_are_named() -> None:
@@ -159,8 +159,8 @@ def test_the_gate_is_narrow_and_every_public_name_is_explained() -> None:
 def test_everything_public_has_a_docstring() -> None:
     missing = [module for module in FILES if not ast.get_docstring(TREES[module])]
     for module, tree in TREES.items():
-        public = [(name, node) for name, node in functions(tree) if not any(part.startswith("_") for part in name.split("."))]
-        missing += [f"{module}.{name}" for name, node in public if not ast.get_docstring(node)]
+        public = {name: node for name, node in functions(tree) if not f".{name}".count("._")}
+        missing += [f"{module}.{name}" for name, node in public.items() if not ast.get_docstring(node)]
     assert not missing
 
 

@@ -27,13 +27,13 @@ logs = tempfile.TemporaryDirectory()  # in your own work: "logs"
 """
 ## A net that cannot learn
 
-The data are the handwritten digits that come with scikit-learn. The model is twenty `Dense` layers, all hidden ones with a
+The data are the handwritten digits that come with scikit-learn. The model is twelve `Dense` layers, all hidden ones with a
 sigmoid. (`python -m zoo list` shows what else there is.)
 """
 
 (x, y), (x_test, y_test) = zoo.tasks.digits()
 
-model = zoo.build("plain.sigmoid")
+model = zoo.build("plain.sigmoid", depth=12)
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 
 """
@@ -56,7 +56,7 @@ print(monitor.run)
 
 """
 Read it from the bottom up, the way the gradient travels. The last layer is told something; each layer before it passes on a
-fraction, and the first ones hear nothing. This is the vanishing gradient, and no amount of training cures it.
+fraction, and the first ones hear nothing. This is the vanishing gradient, and more training does not cure it.
 
 ## The numbers themselves
 
@@ -66,7 +66,7 @@ of magnitude below 1 is vanishing.
 """
 
 signal = monitor.run.layer("signal_rms")
-for path in ("hidden01", "hidden10", "hidden19", "classes"):
+for path in ("hidden01", "hidden06", "hidden11", "classes"):
     print(f"{path}: {signal[path][-1]:.1e}")
 
 print(f"depth ratio: {monitor.run.overall('depth_ratio')[-1]:.1e}")
@@ -80,17 +80,18 @@ for name in ("signal_rms", "depth_ratio"):
     print(f"{name}: {statistic.formula}")
 
 """
-## The same depth, with shortcuts
+## The same depth, another activation
 
-Shortcuts around each layer carry the signal back to the input, whatever the layers do to it.
+A sigmoid passes on a quarter of the signal at best. A ReLU passes on all of it or nothing, and He initialisation makes
+good for the half that is lost: the same twelve layers, and the first of them hears as much as the last.
 """
 
-healthy = zoo.build("plain.residual")
+healthy = zoo.build("plain.relu", depth=12)
 healthy.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-watched = kerasgrad.GradientMonitor(f"{logs.name}/residual", update_freq=5)
+watched = kerasgrad.GradientMonitor(f"{logs.name}/relu", update_freq=5)
 healthy.fit(x, y, epochs=3, callbacks=[watched], verbose=2)
 
-for name, trained, run in (("sigmoid", model, monitor.run), ("residual", healthy, watched.run)):
+for name, trained, run in (("sigmoid", model, monitor.run), ("relu", healthy, watched.run)):
     accuracy = trained.evaluate(x_test, y_test, verbose=0)[1]
     print(f"{name}: depth ratio {run.overall('depth_ratio')[-1]:.1e}, accuracy on new digits {accuracy:.0%}")
 

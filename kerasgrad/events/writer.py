@@ -50,9 +50,13 @@ class Writer:
         stamp = f"{time.time():017.6f}".replace(".", "_")
         name = f"events.out.tfevents.{stamp}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._file = (folder / name).open("xb")
-        records.write(self._file, Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
-        self._text("schema", 0, schema.to_dict())
-        self.flush()
+        try:
+            records.write(self._file, Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+            self._text("schema", 0, schema.to_dict())
+            self.flush()
+        except OSError:
+            self._file.close()
+            raise
 
     def sample(self, sample: Sample) -> None:
         """Appends one sample: a float32 tensor per statistic, and a few scalars."""

@@ -91,7 +91,16 @@ class Collector:
         self.rows = rows
         self.forward = ForwardPass(model, selected)
         self.backward = BackwardPass(model)
+        self.failures: list[Exception] = []
         self._paused = False
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Keeps a failure of the taps from the step that they watch; it is reported after the step."""
+        try:
+            yield
+        except Exception as error:
+            self.failures.append(error)
 
     @contextlib.contextmanager
     def _pause(self) -> Iterator[None]:
@@ -106,7 +115,7 @@ class Collector:
         """See `seams.Listener`."""
         if self._paused:
             return call(*args, **kwargs)
-        return self.forward.call(call, layer, args, kwargs)
+        return self.forward.call(call, layer, args, kwargs, self.guarded)
 
     def on_gradient(self, gradient: Callable[..., Any], tape: tf.GradientTape, target: Any, sources: Any, **kw: Any) -> Any:
         """See `seams.Listener`."""
@@ -120,7 +129,7 @@ class Collector:
         if self._paused or not self.forward.here():
             return apply(grads, variables)
         with self._pause():
-            return self.backward.apply(apply, optimizer, grads, variables)
+            return self.backward.apply(apply, optimizer, grads, variables, self.guarded)
 
     def observation(self) -> Observation:
         """All that was seen, in the model's rows."""

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.observation import Part
-from kerasgrad.taps.layers import Called
+from kerasgrad.taps.layers import Called, Guard
 
 
 @dataclass
@@ -74,23 +74,31 @@ class BackwardPass:
                 self.signals.setdefault(key, []).append((tf.convert_to_tensor(signal), number))
         return tf.nest.pack_sequence_as(sources, results[: len(flat)])
 
-    def apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
-        """Runs one update, with the weights read before and after it."""
+    def apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any, guarded: Guard) -> Any:
+        """Runs one update, with the weights read before and after it; what is ours runs within `guarded`."""
         grads = list(grads)
-        targets = list(optimizer._trainable_variables if variables is None else variables)
+        seen: dict[int, Any] = {}
+        with guarded():
+            seen = self._before(optimizer, grads, optimizer._trainable_variables if variables is None else list(variables))
+        result = apply(grads, variables)
+        with guarded():
+            for key, variable in seen.items():
+                self.applied[key].after = tf.convert_to_tensor(_native(variable))
+        return result
+
+    def _before(self, optimizer: Any, grads: list[Any], variables: list[Any]) -> dict[int, Any]:
+        """Notes what the optimizer is given, and gives back the model's variables among what it updates, by key."""
         scale, keys = _loss_scale(optimizer), self._keys()
-        seen = {keys[id(v)]: (g, v) for g, v in zip(grads, targets, strict=False) if id(v) in keys}
-        unscaled = _all_reduced({key: _divided(g, scale) for key, (g, _) in seen.items() if g is not None})
-        clipped = _all_reduced(_clipped(optimizer, {k: _divided(g, scale) for k, (g, _) in seen.items() if g is not None}))
+        seen = {keys[id(v)]: (g, v) for g, v in zip(grads, variables, strict=False) if id(v) in keys}
+        own = {key: _divided(g, scale) for key, (g, _) in seen.items() if g is not None}
+        unscaled, clipped = _all_reduced(own), _all_reduced(_clipped(optimizer, own))
         if not self.scalars:
             self.scalars = _scalars(optimizer, scale)
-        before = {key: tf.convert_to_tensor(_native(v)) for key, (_, v) in seen.items()}
-        result = apply(grads, variables)
         for key, (_, v) in seen.items():
-            self.applied[key] = Applied(unscaled.get(key), clipped.get(key), before[key], tf.convert_to_tensor(_native(v)))
+            self.applied[key] = Applied(unscaled.get(key), clipped.get(key), tf.convert_to_tensor(_native(v)))
             if scale is not None:
                 self.scales[key] = scale
-        return result
+        return {key: v for key, (_, v) in seen.items()}
 
     def signal_of(self, part: Part) -> Any:
         """The unscaled gradient of the loss w.r.t. a tensor, summed over the gradient calls; None where none came.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from kerasgrad.observation import Part
 INNER_GRAPH = "it runs inside an inner graph (a loop, a condition, a vectorised map), which its tensors cannot leave"
 PER_STEP = "it runs once per time step inside {outer}, whose row holds its variables; kerasgrad.through_time looks inside"
 NOT_FLOAT = "its output is not a floating-point tensor"
+
+Guard = Callable[[], AbstractContextManager[None]]
+"""Within it a failure of the taps is noted and goes no further."""
 
 _PER_STEP_LAYERS = (keras.layers.RNN, keras.layers.TimeDistributed)
 _RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
@@ -62,34 +65,39 @@ class ForwardPass:
             return bool(tf.executing_eagerly())
         return not tf.executing_eagerly() and tf.compat.v1.get_default_graph() is self._graph
 
-    def call(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Runs a layer and notes what it gave."""
+    def call(
+        self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any, guarded: Guard
+    ) -> Any:
+        """Runs a layer and notes what it gave; what is ours runs within `guarded`."""
+        frame = None
+        with guarded():
+            frame = self._enter(layer)
+        try:
+            outputs = call(*args, **kwargs)
+        finally:
+            if frame is not None:
+                self._frames.remove(frame)
+        if frame is not None:
+            with guarded():
+                self._note(frame, outputs, args, kwargs)
+        return outputs
+
+    def _enter(self, layer: keras.Layer) -> _Frame | None:
+        """Opens a frame for a layer that can be examined."""
         if layer is self.root:
-            return call(*args, **kwargs)
-        path = self._path_of(layer)
-        reason = self._why_not()
+            return None
+        path, reason = self._path_of(layer), self._why_not()
         if reason:
             self.not_examined.setdefault(id(layer), (path, reason))
-            return call(*args, **kwargs)
-        with self._frame(layer, path) as frame:
-            outputs = call(*args, **kwargs)
-        self._note(frame, outputs, args, kwargs)
-        return outputs
+            return None
+        self._frames.append(_Frame(layer, path))
+        return self._frames[-1]
 
     def _why_not(self) -> str:
         for frame in self._frames:
             if isinstance(frame.layer, _PER_STEP_LAYERS):
                 return PER_STEP.format(outer=frame.path)
         return "" if self.here() else INNER_GRAPH
-
-    @contextlib.contextmanager
-    def _frame(self, layer: keras.Layer, path: str) -> Iterator[_Frame]:
-        frame = _Frame(layer, path)
-        self._frames.append(frame)
-        try:
-            yield frame
-        finally:
-            self._frames.remove(frame)
 
     def _path_of(self, layer: keras.Layer) -> str:
         if id(layer) in self.called:

@@ -7,7 +7,7 @@ before a step that is to be observed and takes itself off again before that step
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -33,6 +33,7 @@ class WatchedStep:
         beneath: the function that it stands for: the model's own, or another monitor's watched step.
         train_step: the wrapped `train_step`, so that another monitor can wrap it again.
         rows: the model's rows, known after the first step.
+        failures: what went wrong in the taps; the step itself then runs as if they were not there.
         receive: is handed `{name: tensor}` and the rows after each step.
         on_failure: is told when the step could not be built and the model's own ran instead.
         expected: whether a watched step is waited for; not so if a fit broke off after it was put in place.
@@ -49,6 +50,7 @@ class WatchedStep:
     on_failure: Callable[[Exception], None]
     expected: Callable[[], bool]
     may_be_odd: Callable[[], bool] | None = None
+    failures: list[Exception] = field(default_factory=list)
     traced: bool = False
 
     @property
@@ -82,7 +84,10 @@ class WatchedStep:
 
     def unpack(self, outputs: Any) -> Any:
         """Hands the measured tensors on and gives back the logs, through all monitors beneath."""
-        self.receive(outputs[_MEASURED], self.rows)
+        if self.failures:
+            self.on_failure(self.failures[0])
+        else:
+            self.receive(outputs[_MEASURED], self.rows)
         logs = outputs[_LOGS]
         return self.beneath.unpack(logs) if isinstance(self.beneath, WatchedStep) else logs
 
@@ -121,14 +126,17 @@ def watch(
     """
     beneath = model.train_function
     original = beneath.train_step if isinstance(beneath, WatchedStep) else model.train_step
-    rows = Rows()
+    rows, failures = Rows(), []
+    _build_optimizer(model)
 
     def train_step(*args: Any, **kwargs: Any) -> dict[str, Any]:
         collector = Collector(model, rows, selected)
         with seams.listening(collector):
             logs = original(*args, **kwargs)
-        with tf.name_scope(SCOPE):
+        measured: dict[str, Any] = {}
+        with collector.guarded(), tf.name_scope(SCOPE):
             measured = _slotted(measure(collector.observation()))
+        failures.extend(collector.failures)
         return {_LOGS: logs, _MEASURED: measured}
 
     kept = model.__dict__.get("train_step")
@@ -141,7 +149,14 @@ def watch(
         if kept is not None:
             model.__dict__["train_step"] = kept
         model.train_function = beneath
-    return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, expected, may_be_odd)
+    return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, expected, may_be_odd, failures)
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    """Makes the optimizer's variables now, as Keras would inside the step: a trace that fails would leave them half made."""
+    optimizer = model.optimizer
+    if optimizer is not None and not optimizer.built and model.built and model.distribute_strategy.num_replicas_in_sync == 1:
+        optimizer.build(model.trainable_variables)
 
 
 def _slotted(tensors: dict[str, Any]) -> dict[str, Any]:

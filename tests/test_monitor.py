@@ -1,0 +1,419 @@
+"""What a user does with the callback, then the corners."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import grid
+import keras
+import numpy as np
+import pytest
+from grid import BATCH, GRID, Case
+
+import kerasgrad
+from kerasgrad import run as run_module
+from kerasgrad.run import Run
+from kerasgrad.taps.overhead import Overhead
+from kerasgrad.taps.schedule import Auto, EachEpoch, Every, Logarithmic, schedule
+
+STEPS = grid.N // BATCH
+
+
+def fit(case: Case, *callbacks: Any, **kwargs: Any) -> Any:
+    return case.model.fit(case.x, case.y, batch_size=BATCH, verbose=0, callbacks=list(callbacks), **kwargs)
+
+
+def watch(log_dir: Any = None, **kwargs: Any) -> kerasgrad.GradientMonitor:
+    return kerasgrad.GradientMonitor(log_dir, **{"update_freq": 1, "verbose": 0, **kwargs})
+
+
+def same(one: Run, other: Run) -> bool:
+    """Equal numbers in all statistics, and the same rows and steps."""
+    tables = [(s.name, s.of) for s in kerasgrad.catalogue.STATISTICS]
+    return (
+        one.schema == other.schema
+        and np.array_equal(one.steps, other.steps)
+        and all(np.array_equal(one.table(*t), other.table(*t), equal_nan=True) for t in tables)
+        and all(np.array_equal(one.units[p].last_fired, other.units[p].last_fired) for p in one.units)
+    )
+
+
+def test_from_fit_to_disk_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    case = GRID["mlp"]()
+    monitor = watch(tmp_path / "mine", verbose=1)
+    fit(case, monitor, epochs=2)
+    run = monitor.run
+    assert run.steps.tolist() == list(range(2 * STEPS))
+    assert "sequential/dense" in run.layers and "sequential/dense/kernel" in run.variables
+    assert run.layer("signal_rms")["sequential/dense"].dtype == np.float32
+    assert "4 layers" in capsys.readouterr().out
+    loaded = Run.load(tmp_path / "mine")
+    assert same(run, loaded)
+    assert {k: v for k, v in run.facts.items()} == {k: v for k, v in loaded.facts.items()}
+    assert repr(loaded).splitlines()[1:] == repr(run).splitlines()[1:]
+
+
+def test_a_second_fit_goes_on(tmp_path: Path) -> None:
+    case, monitor = GRID["mlp"](), watch(tmp_path)
+    fit(case, monitor)
+    fit(case, monitor, epochs=3, initial_epoch=2)
+    assert monitor.run.steps.tolist() == list(range(2 * STEPS))
+    assert same(monitor.run, Run.load(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # h5py and Keras variables, without us too
+def test_resuming_from_a_checkpoint_goes_on_in_the_same_run(tmp_path: Path) -> None:
+    case, first = GRID["mlp"](), watch(tmp_path / "logs")
+    fit(case, first, epochs=2)
+    case.model.save(tmp_path / "model.keras")
+    keras.backend.clear_session()
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    second = watch(tmp_path / "logs")
+    fit(Case(model, case.x, case.y), second, epochs=3, initial_epoch=2)
+    assert second.run.steps.tolist() == list(range(3 * STEPS))
+    assert same(second.run, Run.load(tmp_path / "logs"))
+    assert not (tmp_path / "logs" / "2").exists()
+
+
+def test_a_fresh_script_in_the_same_directory_gets_a_numbered_run(tmp_path: Path) -> None:
+    for _ in range(3):
+        keras.backend.clear_session()
+        fit(GRID["mlp"](), watch(tmp_path))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["2", "3", "gradients"]
+    assert Run.load(tmp_path).facts["directory"] == str(tmp_path / "3" / "gradients")
+    assert len(Run.load(tmp_path / "2")) == len(Run.load(tmp_path / "gradients")) == STEPS
+
+
+def test_another_model_gets_a_run_of_its_own(tmp_path: Path) -> None:
+    monitor = watch(tmp_path)
+    fit(GRID["mlp"](), monitor)
+    fit(GRID["lstm"](), monitor)
+    assert len(monitor.run) == STEPS and "lstm" in " ".join(monitor.run.layers)
+    assert same(monitor.run, Run.load(tmp_path / "2"))
+    assert len(Run.load(tmp_path / "gradients").layers) == 4
+
+
+def test_two_monitors_on_one_model() -> None:
+    one, other = watch(), watch(update_freq=2, layers="*dense_1")
+    case = GRID["mlp"]()
+    fit(case, one, other, epochs=2)
+    assert one._failure is None and other._failure is None
+    assert one.run.steps.tolist() == list(range(8)) and other.run.steps.tolist() == [0, 2, 4, 6]
+    a, b = (run.layer("gradient_norm")["sequential/dense_1"] for run in (one.run, other.run))
+    assert np.array_equal(a[::2], b)
+
+
+def test_choice_of_layers() -> None:
+    choices: list[Any] = ["*dense_1", ["dense_1", "nothing"], lambda layer: layer.name == "dense_1"]
+    for choice in choices:
+        keras.backend.clear_session()
+        monitor = watch(layers=choice)
+        fit(GRID["mlp"](), monitor)
+        assert monitor.run.layers == ("sequential/dense_1",)
+        assert monitor.run.variables == ("sequential/dense_1/kernel", "sequential/dense_1/bias")
+    whole = watch()
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(7)
+    case = GRID["mlp"]()
+    fit(case, whole)
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(7)
+    part = watch(layers="*dense_1")
+    fit(GRID["mlp"](), part)
+    assert np.allclose(part.run.overall("gradient_norm")[0], whole.run.overall("gradient_norm")[0])
+
+
+def test_metrics_in_the_logs(tmp_path: Path) -> None:
+    monitor = watch(update_freq=2, log_metrics=True)
+    seen = []
+
+    class Reader(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(logs["gradient_norm"])
+
+    history = fit(GRID["mlp"](), monitor, Reader(), keras.callbacks.CSVLogger(tmp_path / "log.csv"), epochs=2)
+    assert {"gradient_norm", "dead_fraction", "depth_ratio"} <= set(history.history)
+    assert seen[0] == seen[1] == monitor.run.overall("gradient_norm")[0], "repeated between samples"
+    assert history.history["depth_ratio"][-1] == monitor.run.overall("depth_ratio")[-1]
+    assert "depth_ratio" in (tmp_path / "log.csv").read_text()
+
+
+def test_it_does_not_make_keras_wait() -> None:
+    monitor = watch()
+    assert monitor.async_safe
+    if keras.src.backend.IS_THREAD_SAFE:
+        assert keras.callbacks.CallbackList([monitor], model=GRID["mlp"]().model)._async_train
+    assert not watch(log_metrics=True).async_safe
+
+
+def test_deep_copy_is_a_fresh_monitor() -> None:
+    monitor = watch(window=7, layers="*dense*")
+    fit(GRID["mlp"](), monitor)
+    twin = copy.deepcopy(monitor)
+    assert not len(twin.run) and twin._window == 7
+    fit(GRID["mlp"](), twin)
+    assert len(twin.run) == STEPS
+
+
+def test_histograms(tmp_path: Path) -> None:
+    monitor = watch(tmp_path, histograms=True)
+    fit(GRID["embedding"](), monitor)
+    run = monitor.run
+    for path in run.layers:
+        sizes = [s for s, owner in zip(run.schema.sizes, run.schema.owners, strict=True) if run.layers[owner] == path]
+        if "embedding" not in path:  # the rows that a sparse gradient leaves out are not counted
+            assert run.histogram(path).sum(axis=1).tolist() == [sum(sizes)] * STEPS
+    assert np.array_equal(Run.load(tmp_path).histogram(run.layers[1]), run.histogram(run.layers[1]))
+    with pytest.raises(KeyError, match="histograms=True"):
+        Run(run_module.Schema((), (), (), (), (), {})).histogram("dense")
+
+
+def test_signal_over_time(tmp_path: Path) -> None:
+    monitor = watch(tmp_path)
+    fit(GRID["lstm"](), monitor)
+    run = monitor.run
+    assert run.schema.recurrent == ("sequential/lstm_1",)
+    assert run.signal_over_time("sequential/lstm_1").shape == (STEPS, 7)
+    per_step = run.signal_over_time("sequential/lstm_1")[0]
+    assert np.sqrt(np.mean(np.square(per_step))) == pytest.approx(run.layer("signal_rms")["sequential/lstm"][0], rel=1e-5)
+    assert "raw data" in run.not_examined["sequential/lstm: signal_over_time"]
+    with pytest.raises(KeyError, match="raw data"):
+        run.signal_over_time("sequential/lstm")
+    assert np.array_equal(Run.load(tmp_path).signal_over_time("sequential/lstm_1"), run.signal_over_time("sequential/lstm_1"))
+
+
+def test_dead_units_are_followed_one_by_one() -> None:
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(6, activation="relu", name="hidden"), keras.layers.Dense(2)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    case = Case(model, np.ones((32, 4), "float32"), np.zeros((32, 2), "float32"))
+
+    def set_bias(*values: float) -> None:
+        kernel = np.zeros((4, 6), "float32")
+        model.get_layer("hidden").set_weights([kernel, np.array(values, "float32")])
+
+    monitor = watch(window=3)
+    set_bias(1, 1, 1, 1, -1, -1)
+    fit(case, monitor)  # steps 0 to 3: the last two units never fire
+    set_bias(1, 1, 1, -1, -1, -1)
+    fit(case, monitor)  # steps 4 to 7: one more has stopped
+    set_bias(1, 1, 1, 1, 1, -1)
+    fit(case, monitor)  # steps 8 to 11: both come back
+    units = monitor.run.units["sequential/hidden"]
+    assert units.last_fired.tolist() == [11, 11, 11, 11, 11, -1]
+    assert units.revivals.tolist() == [0, 0, 0, 1, 1, 0]
+    dead = np.round(monitor.run.layer("dead_fraction")["sequential/hidden"] * 6).astype(int).tolist()
+    assert dead == [2] * 4 + [2, 2, 3, 3] + [1] * 4
+
+
+def test_memory_is_bounded_by_thinning_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "MEMORY_BYTES", 20_000)
+    monitor = watch(tmp_path)
+    fit(GRID["mlp"](), monitor, epochs=10)
+    run = monitor.run
+    assert run.kept_every > 1 and set(np.diff(run.steps)) == {run.kept_every}
+    assert f"every {run.kept_every}th sample" in repr(run)
+    monkeypatch.undo()
+    assert len(Run.load(tmp_path)) == 10 * STEPS
+
+
+class TestBadUse:
+    """A clear error before training, that names what was received and the way out."""
+
+    @pytest.mark.parametrize("value", [0, -3, "always", 1.5, None, True])
+    def test_update_freq(self, value: Any) -> None:
+        with pytest.raises(ValueError, match="Received: update_freq="):
+            kerasgrad.GradientMonitor(update_freq=value)
+
+    def test_window_and_layers(self) -> None:
+        with pytest.raises(ValueError, match="Received: window=0"):
+            kerasgrad.GradientMonitor(window=0)
+        with pytest.raises(TypeError, match="Received: layers=3"):
+            kerasgrad.GradientMonitor(layers=3)  # type: ignore[arg-type]
+
+    def test_pattern_that_matches_nothing(self) -> None:
+        with pytest.raises(ValueError, match=r"matches no layer.*dense.*Received: layers='dence\*'"):
+            fit(GRID["mlp"](), watch(layers="dence*"))
+
+    def test_directory_that_cannot_be_written(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OSError, match="log_dir=None.*Received: log_dir="):
+            fit(GRID["mlp"](), watch(tmp_path / "file" / "logs"))
+
+    def test_model_of_another_library(self) -> None:
+        class Model:
+            pass
+
+        with pytest.raises(TypeError, match="models of Keras 3"):
+            watch().set_model(Model())
+
+    def test_another_backend(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        code = "import kerasgrad\ntry: kerasgrad.GradientMonitor()\nexcept ValueError as e: print(e)"
+        try:  # no other backend is installed with us; this one Keras brings itself, but newer versions ask for JAX besides
+            said = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"KERAS_BACKEND": "numpy"}, check=True
+            ).stdout
+        except subprocess.CalledProcessError as error:
+            assert "No module named 'jax'" in error.stderr
+            monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+            with pytest.raises(ValueError, match="KERAS_BACKEND=tensorflow.*Received: backend='jax'"):
+                kerasgrad.GradientMonitor()
+        else:
+            assert "KERAS_BACKEND=tensorflow" in said and "Received: backend='numpy'" in said
+
+    def test_unknown_statistic(self) -> None:
+        monitor = watch()
+        fit(GRID["mlp"](), monitor)
+        with pytest.raises(KeyError, match="signal_rms.*Received: name='signal'"):
+            monitor.run.layer("signal")
+
+    def test_nothing_recorded(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="No run of kerasgrad"):
+            Run.load(tmp_path)
+        assert "No sample yet" in repr(watch().run)
+
+
+class TestBadDays:
+    """A failure of the monitor never costs a training, is said once, and leaves the model as it was."""
+
+    def test_disk_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr("kerasgrad.events.records.write", full)
+        monitor = watch(tmp_path)
+        with caplog.at_level(logging.WARNING, "kerasgrad"):
+            history = fit(GRID["mlp"](), monitor, epochs=2)
+        assert len(history.history["loss"]) == 2 and len(monitor.run) == 2 * STEPS
+        assert [r.message for r in caplog.records].count(caplog.records[0].message) == len(caplog.records) == 1
+        assert "No space left" in caplog.text and "No space left" in repr(monitor.run)
+
+    @pytest.mark.parametrize(
+        "where",
+        [
+            "kerasgrad.monitor.measure",
+            "kerasgrad.recorder.statistics",
+            "kerasgrad.taps.collector.activation_of",
+            "kerasgrad.taps.layers.ForwardPass._note",
+            "kerasgrad.taps.layers.ForwardPass._enter",
+            "kerasgrad.taps.gradients._scalars",
+            "kerasgrad.taps.gradients._tensors",
+        ],
+    )
+    def test_a_bug_of_ours(self, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        def broken(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("a bug")
+
+        keras.utils.set_random_seed(1)
+        plain = GRID["mlp"]()
+        keras.utils.set_random_seed(2)
+        fit(plain, epochs=2)
+        monkeypatch.setattr(where, broken)
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(1)
+        case, monitor = GRID["mlp"](), watch()
+        keras.utils.set_random_seed(2)
+        with caplog.at_level(logging.WARNING, "kerasgrad"):
+            fit(case, monitor, epochs=2)
+        assert "a bug" in caplog.text and "Training is not affected" in caplog.text and len(caplog.records) == 1
+        for a, b in zip(plain.model.get_weights(), case.model.get_weights(), strict=True):
+            assert np.array_equal(a, b)
+
+    def test_ordinary_oddities(self) -> None:
+        """No gradient, batches of one, nothing to train, no epoch."""
+        case, monitor = GRID["mlp"](), watch()
+        fit(case, monitor, epochs=0)
+        assert not len(monitor.run)
+        case.model.fit(case.x[:3], case.y[:3], batch_size=1, verbose=0, callbacks=[monitor])
+        assert monitor.run.steps.tolist() == [0, 1, 2]
+        case.model.trainable = False
+        case.model.compile("sgd", "sparse_categorical_crossentropy")
+        nothing = watch()
+        with pytest.warns(UserWarning, match="does not have any trainable weights"):
+            fit(case, nothing)
+        assert nothing._failure is None
+        assert not nothing.run.variables and np.isfinite(nothing.run.table("activation_mean", "layer")).all()
+
+    @pytest.mark.filterwarnings("ignore:Gradients do not exist")
+    def test_what_is_not_examined_says_why(self) -> None:
+        monitor = watch()
+        fit(GRID["subclassed"](), monitor)
+        reasons = monitor.run.not_examined
+        assert any("not called" in why or "no layer that holds it" in why for why in reasons.values())
+        assert "subclassed" in monitor.run.layers, "the weight that the model itself holds has a row"
+        monitor = watch()
+        fit(GRID["bidirectional"](), monitor)
+        text = repr(monitor.run)
+        assert "once per time step inside" in text and "kerasgrad.through_time" in text
+
+
+class TestGan:
+    """Two optimizers; the generator's loss passes through the discriminator without training it."""
+
+    def test_rows(self) -> None:
+        monitor = watch()
+        case = GRID["gan"]()
+        fit(case, monitor)
+        assert monitor._failure is None
+        run = monitor.run
+        assert len(run.variables) == 8 and len(run.layers) == 5
+        assert (run.table("update_norm", "variable") > 0).all()
+        assert np.isfinite(run.table("signal_rms", "layer")).all()
+
+    def test_equals_a_plain_tape(self) -> None:
+        import tensorflow as tf
+
+        case, monitor = GRID["gan"](), watch()
+        model, real, noise = case.model, tf.constant(case.x[:BATCH]), tf.constant(case.y[:BATCH])
+        with tf.GradientTape() as tape:
+            judged = model.discriminator(tf.concat([real, model.generator(noise)], 0))
+            labels = tf.concat([tf.ones([BATCH, 1]), tf.zeros([BATCH, 1])], 0)
+            loss = model.loss_fn(labels, judged)
+        wanted, signal = tape.gradient(loss, [model.discriminator.trainable_weights, judged])
+        case.model.fit(case.x[:BATCH], case.y[:BATCH], batch_size=BATCH, verbose=0, callbacks=[monitor])
+        run = monitor.run
+        for variable, gradient in zip(model.discriminator.trainable_weights, wanted, strict=True):
+            assert run.variable("gradient_norm")[variable.path][0] == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
+        last = model.discriminator.layers[-1].path
+        assert run.layer("signal_rms")[last][0] == pytest.approx(float(np.sqrt(np.mean(np.square(signal)))), rel=1e-5)
+
+
+class TestSchedules:
+    def test_kinds(self) -> None:
+        assert schedule("batch") == Every(1) and schedule(4) == Every(4) and schedule("epoch") == EachEpoch()
+        assert schedule(lambda step: step in (1, 5)).due(5, 0)
+        assert [step for step in range(1000) if Logarithmic(10).due(step, 0)][-1] > 500
+        assert 20 < sum(Logarithmic(10).due(step, 0) for step in range(1000)) < 60
+
+    def test_epoch_and_function(self) -> None:
+        for update_freq, steps in (("epoch", [0, 4, 8]), (lambda step: step % 5 == 1, [1, 6, 11])):
+            monitor = watch(update_freq=update_freq)
+            fit(GRID["mlp"](), monitor, epochs=3)
+            assert monitor.run.steps.tolist() == steps
+
+    def test_auto_keeps_its_budget(self) -> None:
+        """With known costs, after the first 50 the share settles under 1 %."""
+        auto, overhead, samples = Auto(), Overhead(), []
+        overhead.step(3.0, True)
+        overhead.step(2.0, False)
+        for step in range(60_000):
+            due = auto.due(step, step, overhead)
+            samples += [step] if due else []
+            overhead.step(0.010 + 0.006 * due, due)
+        assert samples[:49] == list(range(49)) and overhead.samples == 50 + len([s for s in samples if s >= 49])
+        assert overhead.share <= 0.01
+        assert overhead.share > 0.009, "and it is used"
+        assert overhead.tracing == 3.0
+
+    def test_auto_samples_the_last_epoch(self) -> None:
+        monitor = watch(update_freq="auto")
+        fit(GRID["mlp"](), monitor, epochs=20)
+        assert monitor.run.steps[:50].tolist() == list(range(50))
+        assert 19 * STEPS in monitor.run.steps
+        assert 0 <= monitor.run.facts["overhead"] < 50
