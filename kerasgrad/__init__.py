@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from kerasgrad.version import __version__
 
 # Public names and where they live; fetched when first asked for, so that nothing here loads TensorFlow.
 _NAMES = {
@@ -20,7 +20,7 @@ _NAMES = {
     "schedule": "kerasgrad.taps.schedule",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule"]  # noqa: F822
+__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule"]
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue

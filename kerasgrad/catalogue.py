@@ -52,13 +52,21 @@ def _of_gradient(of: Of) -> list[Statistic]:
         Statistic("gradient_zeros", of, "1", f"share of entries with g == 0{over}"),
         Statistic("gradient_nonfinite", of, "count", f"entries of g that are NaN or infinite{over}"),
         Statistic(
-            "gradient_norm_clipped", of, "loss/weight",
+            "gradient_norm_clipped",
+            of,
+            "loss/weight",
             f"sqrt(sum clip(g)^2){over}, after the optimizer's clipnorm, clipvalue or global_clipnorm",
             "Pascanu et al. 2013, On the difficulty of training recurrent neural networks, algorithm 1",
         ),
         Statistic("weight_norm", of, "weight", f"sqrt(sum w^2) before the update{over}"),
         Statistic("update_norm", of, "weight", f"sqrt(sum (w_after - w_before)^2), weight decay included{over}"),
-        Statistic("update_ratio", of, "1", "update_norm / weight_norm; none while all weights are zero", KARPATHY + ": about 1e-3 is usual"),
+        Statistic(
+            "update_ratio",
+            of,
+            "1",
+            "update_norm / weight_norm; none while all weights are zero",
+            KARPATHY + ": about 1e-3 is usual",
+        ),
     ]
 
 
@@ -72,14 +80,18 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("activation_nonfinite", "layer", "count", "entries of a that are NaN or infinite"),
     Statistic("signal_rms", "layer", "loss/activation", "sqrt(sum s^2 / n), s = dL/da"),
     Statistic(
-        "dead_fraction", "layer", "1",
+        "dead_fraction",
+        "layer",
+        "1",
         "share of units (last axis) with a == 0 for every example of the last `window` samples",
         "Lu et al. 2019, Dying ReLU and initialization",
     ),
     Statistic("dormant_fraction", "layer", "1", "share of units with mean|a| <= 0.025 x the layer's mean", SOKAR),
     Statistic("dormant_signal_fraction", "layer", "1", "share of units with mean|s| <= 0.01 x the layer's mean", GRAMA),
     Statistic(
-        "saturated_fraction", "layer", "1",
+        "saturated_fraction",
+        "layer",
+        "1",
         "share of entries with |tanh| > 0.97; for a sigmoid |2a - 1| > 0.97, the same point of the curve",
         KARPATHY,
     ),
@@ -87,11 +99,15 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("gradient_norm", "overall", "loss/weight", "sqrt(sum g^2) over all trainable variables"),
     Statistic("dead_fraction", "overall", "1", "dead units / units, over all layers watched for death"),
     Statistic(
-        "depth_ratio", "overall", "1",
+        "depth_ratio",
+        "overall",
+        "1",
         "RMS of signal_rms over the first quarter of the layers that own variables / the same over the last quarter",
     ),
     Statistic(
-        "decay_factor", "overall", "1",
+        "decay_factor",
+        "overall",
+        "1",
         "exp(-slope) of the least-squares line through log(signal_rms) against depth, over the same layers: what one "
         "layer leaves of the signal on its way back to the input (0.25: it shrinks fourfold per layer)",
         "Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 import logging
 import time
@@ -16,11 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgrad import __version__, events
+from kerasgrad import events, facts
 from kerasgrad.recorder import Recorder
 from kerasgrad.run import Run, Sample, Schema
-from kerasgrad.statistics import histogram
-from kerasgrad.statistics.measure import measure, watched
+from kerasgrad.statistics.measure import measure
 from kerasgrad.taps.collector import Layers, Rows, chooses
 from kerasgrad.taps.overhead import Overhead
 from kerasgrad.taps.schedule import Auto, schedule
@@ -89,7 +87,7 @@ class GradientMonitor(keras.callbacks.Callback):
         verbose: int = 1,
     ) -> None:
         super().__init__()
-        _check_backend()
+        facts.check_backend()
         if not isinstance(window, int) or isinstance(window, bool) or window < 1:
             raise ValueError(f"`window` takes a number of samples from 1. Received: window={window!r}")
         self._arguments = {
@@ -158,7 +156,7 @@ class GradientMonitor(keras.callbacks.Callback):
         """Called by Keras. Raises what is wrong with the settings, before any training."""
         if self.log_dir is not None:
             events.check_writable(self.log_dir)
-        self._check_layers()
+        facts.check_choice(self.model, self._selected, self._arguments["layers"])
         self._failure, self._armed = None, False
         self._finish_epoch()
 
@@ -297,14 +295,14 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def _open(self, raw: dict[str, Any], rows: Rows) -> None:
         """Begins the run at its first sample, when the rows are known, or goes on with the one that was resumed."""
-        schema = _schema(rows, raw)
+        schema = facts.schema(rows, raw)
         if self._resumed is not None and self._resumed[1].schema == schema:
             folder, run = self._resumed
         else:
             folder, run = None, Run(schema)
             if self.log_dir is not None:
                 folder = events.new_directory(self.log_dir)
-        self._recorder = Recorder(run, folder, self._window)
+        self._recorder = Recorder(run, folder, self._window, rows.owners)
         self._rows = rows
         self._update_facts()
 
@@ -312,32 +310,16 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._recorder is None:
             return
         run, overhead = self._recorder.run, self._overhead
-        run.facts |= self._settings() | {
+        run.facts |= facts.settings(self.model) | {
+            "update_freq": repr(self.schedule),
+            "window": self._window,
             "directory": str(self._recorder.folder) if self._recorder.folder else "",
             "batches": self.step,
             "samples": overhead.samples,
             "tracing_seconds": round(overhead.tracing, 3),
             "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
-            "not_examined": _reasons(self._rows),
+            "not_examined": facts.not_examined(self._rows),
             "kept_every": run.kept_every,
-        }
-
-    def _settings(self) -> dict[str, Any]:
-        model, optimizer = self.model, self.model.optimizer
-        return {
-            "kerasgrad": __version__,
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "model": model.name,
-            "parameters": model.count_params() if model.built else None,
-            "optimizer": type(optimizer).__name__ if optimizer is not None else None,
-            "precision": model.dtype_policy.name,
-            "jit_compile": bool(model.jit_compile),
-            "run_eagerly": bool(model.run_eagerly),
-            "steps_per_execution": model.steps_per_execution,
-            "replicas": model.distribute_strategy.num_replicas_in_sync,
-            "update_freq": repr(self.schedule),
-            "window": self._window,
         }
 
     def _close(self) -> None:
@@ -356,15 +338,6 @@ class GradientMonitor(keras.callbacks.Callback):
 
     # What can go wrong.
 
-    def _check_layers(self) -> None:
-        """A choice that matches no layer is a slip of the pen, found before training."""
-        layers = self.model._flatten_layers(include_self=False) if self.model.built else []
-        known = {layer.path or layer.name: layer for layer in layers}
-        if known and not any(self._selected(layer, path) for path, layer in known.items()):
-            choice = self._arguments["layers"]
-            near = difflib.get_close_matches(str(choice), list(known), n=5, cutoff=0.3) or list(known)[:5]
-            raise ValueError(f"`layers` matches no layer of the model. Some that it has: {near}. Received: layers={choice!r}")
-
     def _fail(self, error: Exception) -> None:
         """Gives up watching, says so once, and lets the training go on."""
         self._failure = error
@@ -374,30 +347,3 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._recorder is not None:
             self._recorder.run.facts.setdefault("notes", []).append(note)
         logger.warning("kerasgrad: %s. Training is not affected.", note)
-
-
-def _check_backend() -> None:
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "GradientMonitor needs Keras on TensorFlow: set the environment variable KERAS_BACKEND=tensorflow before keras "
-            f"is imported. Received: backend={keras.backend.backend()!r}"
-        )
-
-
-def _schema(rows: Rows, raw: dict[str, Any]) -> Schema:
-    return Schema(
-        layers=tuple(seen.path for seen in rows.seen),
-        variables=tuple(rows.variable_paths),
-        owners=tuple(rows.owners),
-        sizes=tuple(int(np.prod(tuple(v.shape))) for v in rows.variables),
-        activations=tuple(seen.activation.name for seen in rows.seen),
-        units={seen.path: seen.units for seen in rows.seen if watched(seen)},
-        recurrent=tuple(rows.seen[int(name[5:])].path for name in raw if name.startswith("time/")),
-        bins=tuple(histogram.EDGES.tolist()) if "histogram" in raw else (),
-    )
-
-
-def _reasons(rows: Rows) -> dict[str, str]:
-    """Why something has no numbers, by layer or by `layer: what`."""
-    of_rows = {f"{seen.path}: {what}": reason for seen in rows.seen for what, reason in seen.not_examined.items()}
-    return dict(rows.not_examined) | of_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,14 @@ class Recorder:
         run: the run to append to: a new one, or one that is continued.
         folder: where its event files go, or None for memory only.
         window: samples after which a silent unit counts as dead.
+        owners: layer row of each variable that is measured; those with -1 count in what is said of the whole model, and
+            have no row.
     """
 
-    def __init__(self, run: Run, folder: Path | None, window: int) -> None:
+    def __init__(self, run: Run, folder: Path | None, window: int, owners: Sequence[int]) -> None:
         self.run = run
         self.folder = folder
+        self._owners = np.array(owners, np.int64)
         self._histories = {path: UnitHistory(units, window) for path, units in run.units.items()}
         self._writer: events.Writer | None = None
         self._disk_failed = False
@@ -49,7 +52,7 @@ class Recorder:
             The sample, as it was added.
         """
         schema, raw = self.run.schema, merge_replicas(raw)
-        found = statistics(raw, np.array(schema.owners, np.int64))
+        found = statistics(raw, self._owners)
         layer, overall = found.layer | self._of_units(raw["units"], step), {**found.overall, **extra}
         overall["dead_fraction"] = self._dead(layer["dead_fraction"])
         if overall["loss_scale_overflow"]:
@@ -59,7 +62,7 @@ class Recorder:
             step,
             wall_time,
             {k: _float32(v) for k, v in layer.items()},
-            {k: _float32(v) for k, v in found.variable.items()},
+            {k: _float32(v[self._owners >= 0]) for k, v in found.variable.items()},
             {k: float(np.float32(v)) for k, v in overall.items()},
             self._over_time(raw),
             _float32(raw["histogram"]) if "histogram" in raw else None,
@@ -71,7 +74,9 @@ class Recorder:
     def _of_units(self, sums: Any, step: int) -> dict[str, Any]:
         """The statistics that come from single units: dead, dormant by activation, dormant by signal."""
         schema = self.run.schema
-        rows = {n: np.full(len(schema.layers), np.nan) for n in ("dead_fraction", "dormant_fraction", "dormant_signal_fraction")}
+        rows = {
+            n: np.full(len(schema.layers), np.nan) for n in ("dead_fraction", "dormant_fraction", "dormant_signal_fraction")
+        }
         start = 0
         for path, count in schema.units.items():
             row = schema.layers.index(path)

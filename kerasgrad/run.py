@@ -51,7 +51,8 @@ class Schema:
     def from_dict(cls, values: Mapping[str, Any]) -> Schema:
         """The inverse of `to_dict`; keys of later versions are left out."""
         known = {k: v for k, v in values.items() if k in cls.__dataclass_fields__}
-        return cls(**{k: (dict(v) if isinstance(v, Mapping) else tuple(v)) for k, v in known.items()})
+        arguments: dict[str, Any] = {k: (dict(v) if isinstance(v, Mapping) else tuple(v)) for k, v in known.items()}
+        return cls(**arguments)
 
 
 @dataclass
@@ -283,7 +284,7 @@ class Run:
 
     def _bytes(self) -> int:
         over_time = sum(len(rows) * rows[-1].nbytes for rows in self._over_time.values() if rows)
-        return over_time + sum(t.values().nbytes for t in (*self._tables.values(), self._histogram))
+        return int(over_time + sum(t.values().nbytes for t in (*self._tables.values(), self._histogram)))
 
     def _thin(self) -> None:
         self.kept_every *= 2

@@ -58,7 +58,8 @@ def cnn(**kwargs: Any) -> Case:
     block = [layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(), layers.MaxPooling2D()]
     model = keras.Sequential(
         [layers.Input((12, 12, 3)), *block, layers.Conv2D(8, 3, activation="relu"), layers.DepthwiseConv2D(3),
-         layers.PReLU(shared_axes=[1, 2]), layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(3, activation="softmax")]
+         layers.PReLU(shared_axes=[1, 2]), layers.GlobalAveragePooling2D(), layers.Dropout(0.2),
+         layers.Dense(3, activation="softmax")]
     )  # fmt: skip
     return _classifier(model, _numbers(N, 12, 12, 3), **kwargs)
 
@@ -251,11 +252,11 @@ class Gan(keras.Model):
             labels = tf.concat([tf.ones([BATCH, 1]), tf.zeros([BATCH, 1])], 0)
             d_loss = self.loss_fn(labels, judged)
         weights = self.discriminator.trainable_weights
-        self.d_optimizer.apply_gradients(zip(tape.gradient(d_loss, weights), weights))
+        self.d_optimizer.apply_gradients(zip(tape.gradient(d_loss, weights), weights, strict=True))
         with tf.GradientTape() as tape:
             g_loss = self.loss_fn(tf.ones([BATCH, 1]), self.discriminator(self.generator(noise)))
         weights = self.generator.trainable_weights
-        self.g_optimizer.apply_gradients(zip(tape.gradient(g_loss, weights), weights))
+        self.g_optimizer.apply_gradients(zip(tape.gradient(g_loss, weights), weights, strict=True))
         return {"d_loss": d_loss, "g_loss": g_loss}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from grid import BATCH, GRID, Case
-from twin import backward, kept, of_activation, of_gradient, scale_of, spread
+from twin import backward, kept, named, of_activation, of_gradient, scale_of, spread
 
 import kerasgrad
 
@@ -43,7 +43,7 @@ def close(name: str, got: float, want: float, scale: float, floor: float = 0.0) 
 
 def check_variables(run: kerasgrad.Run, model: keras.Model, gradients: dict[int, Any], before: dict[int, Any]) -> None:
     """The rows of the variables, and those of the layers as the variables of each taken together."""
-    by_path = {v.path: v for v in model.trainable_variables}
+    by_path = {named(model, v): v for v in model.trainable_variables}
     together: dict[str, list[tuple[Any, Any, Any]]] = {}
     floors = {path: 0.0 for path in run.layers}
     for path, owner in zip(run.variables, run.schema.owners, strict=True):
@@ -54,7 +54,12 @@ def check_variables(run: kerasgrad.Run, model: keras.Model, gradients: dict[int,
         variable = by_path[path.partition("#")[0]]
         triple = gradients[id(variable)], before[id(variable)], variable.numpy().astype(np.float64)
         together.setdefault(run.layers[owner], []).append(triple)
-        check_gradient(f"{path}", {n: run.variable(n)[path][0] for n in kerasgrad.catalogue.names("variable")}, [triple], floors[run.layers[owner]])
+        check_gradient(
+            f"{path}",
+            {n: run.variable(n)[path][0] for n in kerasgrad.catalogue.names("variable")},
+            [triple],
+            floors[run.layers[owner]],
+        )
     for path, triples in together.items():
         row = {n: run.layer(n)[path][0] for n in kerasgrad.catalogue.names("variable")}
         check_gradient(path, row, triples, floors[path])
@@ -79,9 +84,14 @@ def check_gradient(path: str, row: dict[str, float], triples: list[tuple[Any, An
 
 
 def check_layers(run: kerasgrad.Run, outputs: dict[str, Any], signals: dict[str, Any], model: keras.Model) -> None:
-    by_path = {layer.path or layer.name: layer for layer in model._flatten_layers(include_self=False)}
+    by_path = {named(model, layer): layer for layer in model._flatten_layers(include_self=False)}
     rows = {path: path if path in outputs else path.rpartition("/")[2] for path in run.layers}
-    per_step = {id(sub) for outer in by_path.values() if isinstance(outer, PER_STEP) for sub in outer._flatten_layers(include_self=False)}
+    per_step = {
+        id(sub)
+        for outer in by_path.values()
+        if isinstance(outer, PER_STEP)
+        for sub in outer._flatten_layers(include_self=False)
+    }
     for path in outputs:  # whatever was called has a row, or a reason, or hands on what a layer inside it gave
         container = any(id(sub) != id(by_path[path]) for sub in by_path[path]._flatten_layers())
         assert path in rows.values() or path in run.not_examined or container or id(by_path[path]) in per_step, path
@@ -138,7 +148,9 @@ def test_equals_twin(name: str) -> None:
     model = case.model
     model(first(case.x))
     states = [v.numpy() for v in model.variables]
-    loss, gradients, outputs, signals = backward(model, first(case.x), keras.tree.map_structure(tf.convert_to_tensor, first(case.y)))
+    loss, gradients, outputs, signals = backward(
+        model, first(case.x), keras.tree.map_structure(tf.convert_to_tensor, first(case.y))
+    )
     for variable, value in zip(model.variables, states, strict=True):
         variable.assign(value)  # dropout seeds and moving averages too
     before = {id(v): v.numpy().astype(np.float64) for v in model.trainable_variables}

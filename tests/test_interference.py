@@ -17,7 +17,13 @@ import kerasgrad
 from kerasgrad.taps import seams
 
 SLOW = {"mobilenet", "densenet", "resnet", "bidirectional", "resnet50v2", "lora", "several_outputs"}
-GRAPH = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in GRID if n != "resnet50v2"]
+
+
+def slow(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.slow)
+
+
+GRAPH = [slow(n) if n in SLOW else n for n in GRID if n != "resnet50v2"]
 
 
 def weights_after(name: str, update_freq: int | None, **kwargs: Any) -> list[Any]:
@@ -52,9 +58,9 @@ ACTIVATIONS = ("relu", "tanh", "sigmoid", "elu", "gelu", "silu", "leaky_relu", "
 
 
 @pytest.mark.parametrize("kind", ["dense", "convolution"])
-@pytest.mark.parametrize("activation", [pytest.param(a, marks=pytest.mark.slow) if a not in ("tanh", "elu") else a for a in ACTIVATIONS])
+@pytest.mark.parametrize("activation", [a if a in ("tanh", "elu") else slow(a) for a in ACTIVATIONS])
 def test_a_layer_and_its_activation_are_merged_as_before(activation: str, kind: str) -> None:
-    """The runtime merges a contraction with the activation layer that alone reads it; looking in between must not undo that."""
+    """The runtime merges a contraction with the activation layer that alone reads it; looking must not undo that."""
 
     def trained(update_freq: int | None) -> list[Any]:
         keras.backend.clear_session()
@@ -82,7 +88,11 @@ def traces(model: keras.Model) -> dict[str, Any]:
         "calls": [layer.__dict__.get("call") for layer in model._flatten_layers()],
         "apply": model.optimizer.__dict__.get("apply"),
         "variables": [v.path for v in [*model.variables, *model.optimizer.variables]],
-        "classes": (keras.Layer.__call__.__module__, tf.GradientTape.gradient.__module__, keras.optimizers.Optimizer.apply.__module__),
+        "classes": (
+            keras.Layer.__call__.__module__,
+            tf.GradientTape.gradient.__module__,
+            keras.optimizers.Optimizer.apply.__module__,
+        ),
         "installed": seams._installed,
     }
 
@@ -110,7 +120,10 @@ def test_no_trace_after_fit() -> None:
     apply = keras.optimizers.Optimizer.__dict__.get("apply"), keras.optimizers.LossScaleOptimizer.__dict__.get("apply")
     _fit(case, kerasgrad.GradientMonitor(update_freq=1, verbose=0))
     assert traces(case.model) == before
-    assert apply == (keras.optimizers.Optimizer.__dict__.get("apply"), keras.optimizers.LossScaleOptimizer.__dict__.get("apply"))
+    assert apply == (
+        keras.optimizers.Optimizer.__dict__.get("apply"),
+        keras.optimizers.LossScaleOptimizer.__dict__.get("apply"),
+    )
 
 
 @pytest.mark.parametrize("error", [ValueError("bad day"), KeyboardInterrupt()])
@@ -154,7 +167,12 @@ def test_an_error_of_the_users_own_is_seen() -> None:
     model = Broken()
     model.compile("sgd", "mse")
     with pytest.raises(KeyError, match="mine"):
-        model.fit(np.zeros((8, 2), "float32"), np.zeros((8, 3), "float32"), verbose=0, callbacks=[kerasgrad.GradientMonitor(verbose=0)])
+        model.fit(
+            np.zeros((8, 2), "float32"),
+            np.zeros((8, 3), "float32"),
+            verbose=0,
+            callbacks=[kerasgrad.GradientMonitor(verbose=0)],
+        )
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # h5py and Keras variables, without us too

@@ -51,7 +51,11 @@ def agree(
         if statistic.name in skip | TIMING:
             continue
         a = one.table(statistic.name, statistic.of)[samples]
-        b = other.table(statistic.name, statistic.of)[-len(a) :] if last else other.table(statistic.name, statistic.of)[samples]
+        b = (
+            other.table(statistic.name, statistic.of)[-len(a) :]
+            if last
+            else other.table(statistic.name, statistic.of)[samples]
+        )
         assert np.array_equal(np.isnan(a), np.isnan(b)), statistic.name
         scale = np.nanmax(np.abs(a), initial=1e-30)
         if statistic.unit == "1" and statistic.of != "overall":
@@ -90,7 +94,9 @@ def test_jit_compile_is_not_built_again_for_an_odd_last_batch() -> None:
 def test_steps_per_execution(name: str) -> None:
     single, several = fitted(made(name)), fitted(made(name, steps_per_execution=4))
     assert several.steps.tolist() == [3]
-    agree(single, several, samples=slice(3, 4), skip=frozenset({"dead_fraction"}), last=True)  # that rests on all samples before
+    agree(
+        single, several, samples=slice(3, 4), skip=frozenset({"dead_fraction"}), last=True
+    )  # that rests on all samples before
 
 
 def test_gradient_accumulation() -> None:
@@ -98,7 +104,7 @@ def test_gradient_accumulation() -> None:
     optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
     run = fitted(made("mlp", optimizer=optimizer))
     plain = fitted(made("mlp", optimizer="sgd"))
-    updates = run.layer("update_norm")["sequential/dense"]
+    updates = run.layer("update_norm")["dense"]
     assert updates[0] == 0 and updates[2] == 0 and (updates[1::2] > 0).all()
     for name in ("gradient_norm", "signal_rms", "activation_mean"):
         assert np.allclose(run.table(name, "layer")[0], plain.table(name, "layer")[0], rtol=1e-5)
@@ -115,7 +121,9 @@ def test_clipping(how: dict[str, float]) -> None:
         assert np.allclose(clipped[path], updates[path], rtol=1e-3)
         assert (clipped[path] <= norms[path] * (1 + 1e-6)).all()
     if "clipnorm" in how:
-        assert np.allclose([clipped[p] for p in run.variables], np.minimum(0.05, [norms[p] for p in run.variables]), rtol=1e-5)
+        assert np.allclose(
+            [clipped[p] for p in run.variables], np.minimum(0.05, [norms[p] for p in run.variables]), rtol=1e-5
+        )
 
 
 def test_weight_decay_is_part_of_the_update() -> None:
@@ -192,8 +200,8 @@ def test_nan_in_the_data_is_counted() -> None:
     case.x[0, 0] = np.nan
     run = fitted(case)
     assert np.nansum(run.table("gradient_nonfinite", "variable")[0]) > 0
-    assert run.layer("activation_nonfinite")["sequential/dense"][0] == 16
-    assert np.isnan(run.layer("gradient_norm")["sequential/dense"][0])
+    assert run.layer("activation_nonfinite")["dense"][0] == 16
+    assert np.isnan(run.layer("gradient_norm")["dense"][0])
 
 
 def _data(case: Case) -> tf.data.Dataset:

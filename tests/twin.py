@@ -17,6 +17,11 @@ import tensorflow as tf
 Arrays = dict[str, Any]
 
 
+def named(model: keras.Model, thing: Any) -> str:
+    """The path of a layer or variable, without the model's own name in front."""
+    return (thing.path or thing.name).removeprefix(f"{model.name}/")
+
+
 @contextlib.contextmanager
 def recorded_outputs(model: keras.Model) -> Iterator[dict[str, list[Any]]]:
     """Catches what each layer's `call` gives, by layer path, in order of completion.
@@ -30,6 +35,7 @@ def recorded_outputs(model: keras.Model) -> Iterator[dict[str, list[Any]]]:
         for tensor in (t for tensors in outputs.values() for t in tensors):
             if getattr(tensor, "_keras_mask", None) is not None:
                 tensor.mask_then = tensor._keras_mask
+
     layers = [layer for layer in model._flatten_layers(include_self=False)]
     for layer in layers:
 
@@ -38,7 +44,7 @@ def recorded_outputs(model: keras.Model) -> Iterator[dict[str, list[Any]]]:
             given = _original(*args, **kwargs)
             if tf.executing_eagerly():
                 tensors = [t for t in keras.tree.flatten(given) if isinstance(t, tf.Tensor) and t.dtype.is_floating]
-                outputs.setdefault(_layer.path or _layer.name, []).extend(tensors)
+                outputs.setdefault(named(model, _layer), []).extend(tensors)
             return given
 
         layer.__dict__["call"] = call
@@ -50,7 +56,9 @@ def recorded_outputs(model: keras.Model) -> Iterator[dict[str, list[Any]]]:
             layer.__dict__.pop("call", None)
 
 
-def backward(model: keras.Model, x: Any, y: Any, sample_weight: Any = None) -> tuple[Any, list[Any], dict[str, list[Any]], dict[str, list[Any]]]:
+def backward(
+    model: keras.Model, x: Any, y: Any, sample_weight: Any = None
+) -> tuple[Any, list[Any], dict[str, list[Any]], dict[str, list[Any]]]:
     """One forward and backward pass: loss, gradients, and per layer path its outputs and signals."""
     with recorded_outputs(model) as outputs, tf.GradientTape(persistent=True) as tape:
         predicted = model(x, training=True)

@@ -1,7 +1,7 @@
 """Models that learn and their twins that cannot, to see what healthy and sick gradients look like.
 
-    model = zoo.build("plain.sigmoid")          # 20 sigmoid layers: cannot learn
-    (x, y), (x_test, y_test) = zoo.tasks.digits()
+model = zoo.build("plain.sigmoid")          # 20 sigmoid layers: cannot learn
+(x, y), (x_test, y_test) = zoo.tasks.digits()
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 # Public names and where they live; fetched when first asked for, so that listing names does not load TensorFlow.
 _NAMES = {"build": "zoo.registry", "names": "zoo.registry", "tasks": "zoo.tasks"}
 
-__all__ = ["build", "names", "tasks"]  # noqa: F822
+__all__ = ["build", "names", "tasks"]
 
 if TYPE_CHECKING:
     from zoo import tasks

@@ -13,7 +13,9 @@ def main(arguments: list[str] | None = None) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m zoo", description="Models that learn, and their twins that cannot.")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="train three nets on digits under the monitor and compare what each layer received")
+    demo = commands.add_parser(
+        "demo", help="train three nets on digits under the monitor and compare what each layer received"
+    )
     demo.add_argument("--log-dir", default="logs/demo", help="where the runs go (default: %(default)s)")
     listed = commands.add_parser("list", help="the names of all models", epilog="example: python -m zoo list 'plain.*'")
     listed.add_argument("pattern", nargs="?", default="*", help="such as 'plain.*'")

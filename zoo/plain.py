@@ -51,7 +51,9 @@ def plain(
     if depth < 2:
         raise ValueError(f"`depth` counts the Dense layers and starts at 2. Received: depth={depth}")
     if normalization not in (None, *_NORMALIZATIONS):
-        raise ValueError(f"`normalization` is one of {list(_NORMALIZATIONS)} or None. Received: normalization={normalization!r}")
+        raise ValueError(
+            f"`normalization` is one of {list(_NORMALIZATIONS)} or None. Received: normalization={normalization!r}"
+        )
     inputs = layers.Input(input_shape, name="input")
     x = layers.Flatten(name="flat")(inputs) if len(input_shape) > 1 else inputs
     digits = max(2, len(str(depth)))
@@ -62,7 +64,9 @@ def plain(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _hidden(x: Any, label: str, width: int, activation: str, initializer: Any, normalization: str | None, residual: bool) -> Any:
+def _hidden(
+    x: Any, label: str, width: int, activation: str, initializer: Any, normalization: str | None, residual: bool
+) -> Any:
     """One hidden layer: with a shortcut the sum is taken around the whole of it."""
     at_once = normalization is None and activation != "prelu"
     given = {"name": label, "kernel_initializer": _initializer(initializer)}
@@ -70,7 +74,11 @@ def _hidden(x: Any, label: str, width: int, activation: str, initializer: Any, n
     if normalization is not None:
         y = _NORMALIZATIONS[normalization](name=f"{label}_norm")(y)
     if not at_once:
-        y = layers.PReLU(name=f"{label}_act")(y) if activation == "prelu" else layers.Activation(activation, name=f"{label}_act")(y)
+        y = (
+            layers.PReLU(name=f"{label}_act")(y)
+            if activation == "prelu"
+            else layers.Activation(activation, name=f"{label}_act")(y)
+        )
     return layers.Add(name=f"{label}_sum")([x, y]) if residual else y
 
 

@@ -35,13 +35,14 @@ def load(log_dir: str | os.PathLike[str]) -> Run:
         values = _decoded(event)
         if "schema" in values and run is None:
             run = Run(Schema.from_dict(values["schema"]))
-        elif "overall" in values and run is not None:
-            if not len(run) or event.step > run.steps[-1]:
-                run.append(_sample(event, values, run.schema))
+        elif "overall" in values and run is not None and (not len(run) or event.step > run.steps[-1]):
+            run.append(_sample(event, values, run.schema))
         texts |= {name: values[name] for name in ("facts", "unit_counts") if name in values}
         units = values.get("units", units)
     if run is None:
-        raise ValueError(f"The event files there hold no rows: {'; '.join(damage) or 'they ended too early'}. Received: {folder}")
+        raise ValueError(
+            f"The event files there hold no rows: {'; '.join(damage) or 'they ended too early'}. Received: {folder}"
+        )
     run.facts |= texts.get("facts", {})
     run.facts["directory"] = str(folder)
     if damage:

@@ -70,7 +70,9 @@ class Writer:
         for path, row in sample.over_time.items():
             self._add(event, f"signal_over_time/{path}", row, {"layer": path})
         if sample.histogram is not None:
-            self._add(event, "gradient_histogram", sample.histogram, {"rows": list(self.schema.layers), "bins": self.schema.bins})
+            self._add(
+                event, "gradient_histogram", sample.histogram, {"rows": list(self.schema.layers), "bins": self.schema.bins}
+            )
         for name in SCALARS:
             value = sample.overall.get(name, np.nan)
             if not np.isnan(value):

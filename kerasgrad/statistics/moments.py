@@ -68,9 +68,7 @@ def square_sums(tensors: list[Any], masks: list[Any] | None = None) -> Any:
         return tf.zeros([0, 2], tf.float64)
     pairs = list(zip([_widened(t) for t in tensors], masks or [None] * len(tensors), strict=True))
     wide = [t if m is None else tf.where(_spread(m, t), t, tf.zeros_like(t)) for t, m in pairs]
-    counts = tf.stack(
-        [tf.cast(tf.size(t), tf.float64) if m is None else count_true(_spread(m, t)) for t, m in pairs]
-    )
+    counts = tf.stack([tf.cast(tf.size(t), tf.float64) if m is None else count_true(_spread(m, t)) for t, m in pairs])
     quick = tf.stack([_square_sum(t) for t in wide])
     # Without the extremes at hand the sum itself is judged: small means that the entries may have been denormal.
     doubtful = ~tf.math.is_finite(quick) | (quick < SMALL**2 * counts)

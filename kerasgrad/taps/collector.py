@@ -15,7 +15,7 @@ import tensorflow as tf
 from kerasgrad.observation import LayerSeen, Observation, Part, VariableSeen
 from kerasgrad.taps.activations import activation_of
 from kerasgrad.taps.gradients import Applied, BackwardPass
-from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass
+from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass, below
 from kerasgrad.taps.reading import unobtrusive
 
 Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
@@ -205,7 +205,9 @@ class Collector:
     def _fix_variables(self) -> None:
         """Gives each variable to the innermost examined layer that holds it, in the order of the layers."""
         rows = self.rows
-        examined = [(rows.layers[k], c.layer.trainable_variables) for k, c in self.forward.called.items() if k in rows.layers]
+        examined = [
+            (rows.layers[k], c.layer.trainable_variables) for k, c in self.forward.called.items() if k in rows.layers
+        ]
         owner: dict[int, tuple[int, int]] = {}
         for row, held in examined:
             for variable in held:
@@ -213,17 +215,18 @@ class Collector:
                     owner[id(variable)] = (row, len(held))
         for variable in self.backward.trainable:
             if id(variable) not in owner:
-                owner[id(variable)] = (self._row_without_call(variable), 0)
+                # Where only some layers were chosen, what none of them holds has no row.
+                owner[id(variable)] = (-1 if self.forward.passed_over else self._row_without_call(variable), 0)
         rows.variables = sorted(self.backward.trainable, key=lambda v: owner[id(v)][0])
         rows.owners = [owner[id(v)][0] for v in rows.variables]
         taken: dict[str, int] = {}
         for variable in rows.variables:
-            taken[variable.path] = taken.get(variable.path, 0) + 1
-            number = taken[variable.path]
-            rows.variable_paths.append(variable.path if number == 1 else f"{variable.path}#{number}")
+            path = below(self.forward.root, variable.path)
+            taken[path] = taken.get(path, 0) + 1
+            rows.variable_paths.append(path if taken[path] == 1 else f"{path}#{taken[path]}")
 
     def _row_without_call(self, variable: keras.Variable) -> int:
-        path = variable.path.rpartition("/")[0] or variable.path
+        path = below(self.forward.root, variable.path).rpartition("/")[0] or self.forward.root.name
         for row, seen in enumerate(self.rows.seen):
             if seen.path == path:
                 return row

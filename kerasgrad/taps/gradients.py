@@ -122,7 +122,9 @@ class BackwardPass:
             return None
         total = tf.add_n(
             [
-                tf.cast(_divided(tf.add_n([tf.reduce_sum(t) for t in tf.nest.flatten(target)]), self._scale_of(i)), tf.float64)
+                tf.cast(
+                    _divided(tf.add_n([tf.reduce_sum(t) for t in tf.nest.flatten(target)]), self._scale_of(i)), tf.float64
+                )
                 for i, (target, _) in enumerate(self.losses)
             ]
         )
@@ -138,7 +140,8 @@ def _reached(called: list[Called], trained: frozenset[int], keys: dict[int, int]
     Asking below that, in a frozen backbone, would make the step compute gradients that it does not need.
     """
     first = next(
-        (i for i, c in enumerate(called) if any(keys.get(id(v)) in trained for v in c.layer.trainable_variables)), len(called)
+        (i for i, c in enumerate(called) if any(keys.get(id(v)) in trained for v in c.layer.trainable_variables)),
+        len(called),
     )
     return [c for c in called[first:] if _belongs(c, trained, keys)]
 

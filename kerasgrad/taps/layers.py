@@ -55,6 +55,7 @@ class ForwardPass:
         self.selected = selected
         self.called: dict[int, Called] = {}
         self.not_examined: dict[int, tuple[str, str]] = {}
+        self.passed_over = False  # whether a layer was left out because it is not selected
         self._graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         self._frames: list[_Frame] = []
         self._paths: set[str] = set()
@@ -65,9 +66,7 @@ class ForwardPass:
             return bool(tf.executing_eagerly())
         return not tf.executing_eagerly() and tf.compat.v1.get_default_graph() is self._graph
 
-    def call(
-        self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any, guarded: Guard
-    ) -> Any:
+    def call(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any, guarded: Guard) -> Any:
         """Runs a layer and notes what it gave; what is ours runs within `guarded`."""
         frame = None
         with guarded():
@@ -103,7 +102,7 @@ class ForwardPass:
         if id(layer) in self.called:
             return self.called[id(layer)].path
         if layer.path:
-            return str(layer.path)
+            return below(self.root, layer.path)
         return "/".join([*(frame.path for frame in self._frames[-1:]), layer.name])
 
     def _note(self, frame: _Frame, outputs: Any, args: tuple[Any, ...], kwargs: Any) -> None:
@@ -117,6 +116,7 @@ class ForwardPass:
             self._tell_outer(frame.inside)
             return
         if not self.selected(frame.layer, frame.path):
+            self.passed_over = True
             self._tell_outer(frame.inside)
             return
         entry = self.called.get(id(frame.layer))
@@ -141,6 +141,11 @@ class ForwardPass:
             name = f"{path}#{number}"
         self._paths.add(name)
         return name
+
+
+def below(root: keras.Model, path: str) -> str:
+    """A path without the model that all are in: Keras puts its name in front or not, by how and when the model was built."""
+    return path.removeprefix(f"{root.name}/")
 
 
 def _is_float(tensor: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -53,8 +54,7 @@ class Logarithmic:
 
     def due(self, step: int, batch: int) -> bool:
         """See `Schedule.due`."""
-        stride = max(1, int(step * 2.302585 / self.per_decade))
-        return step % stride == 0
+        return step == 0 or int(self.per_decade * math.log10(step + 1)) > int(self.per_decade * math.log10(step))
 
 
 @dataclass

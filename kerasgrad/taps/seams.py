@@ -90,9 +90,7 @@ def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
     _undo.append(lambda: setattr(owner, name, own) if own is not None else delattr(owner, name))
 
 
-def _tell(
-    original: Callable[..., Any], self: Any, say: Callable[[Listener, Callable[..., Any]], Any], *args: Any, **kwargs: Any
-) -> Any:
+def _tell(original: Callable[..., Any], self: Any, say: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Calls `original` through every listener of this thread, the outermost first."""
     stack = list(_listeners.stack)
     if not stack:
@@ -110,7 +108,9 @@ def _layer_call(original: Callable[..., Any], layer: keras.Layer, *args: Any, **
     return _tell(original, layer, say, *args, **kwargs)
 
 
-def _tape_gradient(original: Callable[..., Any], tape: tf.GradientTape, target: Any, sources: Any, *args: Any, **kwargs: Any) -> Any:
+def _tape_gradient(
+    original: Callable[..., Any], tape: tf.GradientTape, target: Any, sources: Any, *args: Any, **kwargs: Any
+) -> Any:
     names = ("output_gradients", "unconnected_gradients")
     kwargs.update(zip(names, args, strict=False))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +42,9 @@ def side_by_side(runs: Mapping[str, Run]) -> str:
     Returns:
         Plain text, at most `WIDTH` columns.
     """
-    table = Table(box=box.SIMPLE_HEAD, title="Signal (RMS of dL/da) at each layer's output, the input on top", title_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD, title="Signal (RMS of dL/da) at each layer's output, the input on top", title_justify="left"
+    )
     table.add_column("layer", justify="right")
     shown = {name: _learning(run) for name, run in runs.items()}
     for name in runs:
@@ -56,7 +57,12 @@ def side_by_side(runs: Mapping[str, Run]) -> str:
             cells += [number(signal[depth]), bar(signal[depth], signal)] if given else ["", ""]
         table.add_row(str(depth + 1), *cells)
     table.add_section()
-    for statistic, label in (("decay_factor", "a layer leaves"), ("depth_ratio", "first / last"), ("dead_fraction", "dead units"), ("loss", "loss")):
+    for statistic, label in (
+        ("decay_factor", "a layer leaves"),
+        ("depth_ratio", "first / last"),
+        ("dead_fraction", "dead units"),
+        ("loss", "loss"),
+    ):
         cells = []
         for run in runs.values():
             value = _last(run.overall(statistic))
@@ -112,10 +118,10 @@ def _heading(run: Run) -> Text:
     if not len(run):
         return Text(lines[0] + "\nNo sample yet.")
     loss = run.overall("loss")
-    lines.append(
-        f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}; loss {number(float(loss[0]))} -> {number(_last(loss))}; "
-        f"gradient norm {number(_last(run.overall('gradient_norm')))}; dead units {share(_last(run.overall('dead_fraction')))}"
-    )
+    what = f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}"
+    fell = f"loss {number(float(loss[0]))} -> {number(_last(loss))}"
+    norm, dead = number(_last(run.overall("gradient_norm"))), share(_last(run.overall("dead_fraction")))
+    lines.append(f"{what}; {fell}; gradient norm {norm}; dead units {dead}")
     ratio, factor = _last(run.overall("depth_ratio")), _last(run.overall("decay_factor"))
     if not np.isnan(ratio):
         lines.append(
@@ -140,7 +146,11 @@ _COLUMNS = (
 def _layers(run: Run) -> RenderableType:
     if not len(run):
         return Text("")
-    table = Table(box=box.SIMPLE_HEAD, caption="bar: signal, one block less for each factor of ten below the largest", caption_justify="left")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        caption="bar: signal, one block less for each factor of ten below the largest",
+        caption_justify="left",
+    )
     table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=34)
     table.add_column("activation", no_wrap=True)
     values = {name: [_last(column) for column in run.table(name, "layer").T] for _, name, _ in _COLUMNS}
@@ -162,8 +172,11 @@ def _layers(run: Run) -> RenderableType:
 
 def short(paths: tuple[str, ...]) -> list[str]:
     """Paths without the folder that all of them are in."""
-    cut = os.path.commonprefix([p.rpartition("/")[0] + p.rpartition("/")[1] for p in paths]).rfind("/") + 1
-    return [p[cut:] for p in paths]
+    folders = [path.split("/")[:-1] for path in paths]
+    shared = 0
+    while folders and all(len(f) > shared and f[shared] == folders[0][shared] for f in folders):
+        shared += 1
+    return ["/".join(path.split("/")[shared:]) for path in paths]
 
 
 def _notes(run: Run) -> list[Text]:

@@ -1,0 +1,95 @@
+"""What is true of a whole run: its rows, the settings of the model, what could not be examined; and what rules a run out."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgrad.run import Schema
+from kerasgrad.statistics import histogram
+from kerasgrad.statistics.measure import watched
+from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.layers import below
+from kerasgrad.version import __version__
+
+
+def check_backend() -> None:
+    """Makes sure that Keras runs on TensorFlow.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError(
+            "GradientMonitor needs Keras on TensorFlow: set the environment variable KERAS_BACKEND=tensorflow before keras "
+            f"is imported. Received: backend={keras.backend.backend()!r}"
+        )
+
+
+def check_choice(model: keras.Model, selected: Callable[[keras.Layer, str], bool], choice: object) -> None:
+    """Finds a choice of layers that matches none, a slip of the pen, before any training.
+
+    Args:
+        model: the model; one that is not built yet has no layers to compare with.
+        selected: the choice as a predicate.
+        choice: the choice as it was written.
+
+    Raises:
+        ValueError: the model has layers and none is chosen.
+    """
+    layers = model._flatten_layers(include_self=False) if model.built else []
+    known = {below(model, layer.path or layer.name): layer for layer in layers}
+    if known and not any(selected(layer, path) for path, layer in known.items()):
+        near = difflib.get_close_matches(str(choice), list(known), n=5, cutoff=0.3) or list(known)[:5]
+        raise ValueError(f"`layers` matches no layer of the model. Some that it has: {near}. Received: layers={choice!r}")
+
+
+def settings(model: keras.Model) -> dict[str, Any]:
+    """Versions, and how the model is trained."""
+    return {
+        "kerasgrad": __version__,
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "model": model.name,
+        "parameters": model.count_params() if model.built else None,
+        "optimizer": type(model.optimizer).__name__ if model.optimizer is not None else None,
+        "precision": model.dtype_policy.name,
+        "jit_compile": bool(model.jit_compile),
+        "run_eagerly": bool(model.run_eagerly),
+        "steps_per_execution": model.steps_per_execution,
+        "replicas": model.distribute_strategy.num_replicas_in_sync,
+    }
+
+
+def schema(rows: Rows, raw: dict[str, Any]) -> Schema:
+    """The rows of a run.
+
+    Args:
+        rows: as the taps found them.
+        raw: the first sample, which shows what there is over time and whether there are histograms.
+
+    Returns:
+        The schema; variables of layers that were not chosen are left out.
+    """
+    kept = [i for i, owner in enumerate(rows.owners) if owner >= 0]
+    return Schema(
+        layers=tuple(seen.path for seen in rows.seen),
+        variables=tuple(rows.variable_paths[i] for i in kept),
+        owners=tuple(rows.owners[i] for i in kept),
+        sizes=tuple(int(np.prod(tuple(rows.variables[i].shape))) for i in kept),
+        activations=tuple(seen.activation.name for seen in rows.seen),
+        units={seen.path: seen.units for seen in rows.seen if watched(seen)},
+        recurrent=tuple(rows.seen[int(name[5:])].path for name in raw if name.startswith("time/")),
+        bins=tuple(histogram.EDGES.tolist()) if "histogram" in raw else (),
+    )
+
+
+def not_examined(rows: Rows) -> dict[str, str]:
+    """Why something has no numbers, by path of the layer, or by `path: what`."""
+    of_rows = {f"{seen.path}: {what}": reason for seen in rows.seen for what, reason in seen.not_examined.items()}
+    return dict(rows.not_examined) | of_rows

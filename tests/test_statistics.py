@@ -1,0 +1,140 @@
+"""Tensors to numbers, against float64 NumPy, over everything a tensor may hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kerasgrad.run import Units
+from kerasgrad.statistics import histogram
+from kerasgrad.statistics.moments import COLUMNS, FEW, moments, square_sums
+from kerasgrad.statistics.rows import through_depth
+from kerasgrad.statistics.units import UnitHistory, dormant_fraction
+
+
+def reference(x: Any) -> dict[str, float]:
+    x = x.astype(np.float64)
+    return {
+        "norm": float(np.linalg.norm(x)), "mean": float(x.mean()), "std": float(x.std()), "max": float(x.max()),
+        "min": float(x.min()), "zeros": float((x == 0).sum()), "nonfinite": float((~np.isfinite(x)).sum()),
+    }  # fmt: skip
+
+
+def computed(row: Any) -> dict[str, float]:
+    m = dict(zip(COLUMNS, row, strict=True))
+    mean = m["sum"] / m["count"]
+    return {
+        "norm": np.sqrt(m["square_sum"]), "mean": mean, "std": np.sqrt(max(0.0, m["square_sum"] / m["count"] - mean**2)),
+        "max": m["max"], "min": m["min"], "zeros": m["zeros"], "nonfinite": m["nonfinite"],
+    }  # fmt: skip
+
+
+def agree(row: Any, x: Any) -> None:
+    got, want = computed(row), reference(x)
+    rms = want["norm"] / np.sqrt(x.size)
+    scales = {"norm": want["norm"], "mean": rms, "std": rms, "max": np.abs(x).max(), "min": np.abs(x).max()}
+    for name, value in want.items():
+        assert abs(got[name] - value) <= 1e-5 * scales.get(name, 0.0), f"{name}: {got[name]} instead of {value}"
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    scale=st.integers(-30, 30),
+    offset=st.sampled_from([0.0, 1.0, 1e3, 1e6]),
+    zeros=st.sampled_from([0.0, 0.5, 1.0]),
+    size=st.sampled_from([1, 2, 7, 500, FEW, FEW + 1, 20_000]),
+    seed=st.integers(0, 1000),
+)
+def test_moments(scale: int, offset: float, zeros: float, size: int, seed: int) -> None:
+    """Any scale from 1e-30 to 1e30, any offset, any share of zeros, small tensors and large."""
+    random = np.random.default_rng(seed)
+    x = (random.normal(size=size) + offset).astype(np.float32) * np.float32(10.0**scale)
+    x[random.random(size) < zeros] = 0
+    row = moments([tf.constant(x)]).numpy()[0]
+    agree(row, x)
+    count, total = square_sums([tf.constant(x)]).numpy()[0]
+    assert count == size and total == pytest.approx(np.square(x.astype(np.float64)).sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_moments_in_a_graph_one_odd_tensor_among_others(compiled: bool) -> None:
+    random = np.random.default_rng(0)
+    usual = random.normal(size=(100, 100)).astype(np.float32)
+    odd = [usual * np.float32(1e-25), usual * np.float32(1e25), usual + 1e5, np.full((100, 100), 0.1, np.float32)]
+    function = tf.function(lambda *t: moments(list(t)), jit_compile=compiled)
+    for tensors in ([usual], [usual, odd[0]], [odd[1], usual], [odd[2], odd[3], usual]):
+        for row, x in zip(function(*map(tf.constant, tensors)).numpy(), tensors, strict=True):
+            agree(row, x.astype(np.float32))
+
+
+def test_nonfinite_entries_are_counted_exactly() -> None:
+    for size in (100, 10_000):
+        x = np.ones(size, np.float32)
+        x[:3], x[5], x[7] = np.nan, np.inf, -np.inf
+        row = dict(zip(COLUMNS, moments([tf.constant(x)]).numpy()[0], strict=True))
+        assert row["nonfinite"] == 5 and row["zeros"] == 0 and not np.isfinite(row["square_sum"])
+
+
+def test_zeros_are_counted_exactly_beyond_float32() -> None:
+    """float32 counts to 2^24 only."""
+    x = tf.zeros([5, 2**22 + 1])
+    assert moments([x]).numpy()[0, COLUMNS.index("zeros")] == 5 * (2**22 + 1)
+
+
+def test_masked_entries_count_in_nothing() -> None:
+    random = np.random.default_rng(0)
+    x, mask = random.normal(size=(6, 5, 40)).astype(np.float32), random.random((6, 5)) < 0.6
+    x[~mask] = np.nan
+    row = moments([tf.constant(x)], [tf.constant(mask)]).numpy()[0]
+    assert row[0] == mask.sum() * 40
+    assert row[COLUMNS.index("square_sum")] == pytest.approx(np.square(x[mask].astype(np.float64)).sum(), rel=1e-6)
+    assert row[COLUMNS.index("zeros")] == 0
+
+
+def test_half_precision_is_widened() -> None:
+    x = tf.cast(tf.fill([100, 100], 300.0), tf.float16)  # the square of 300 overflows float16
+    assert moments([x]).numpy()[0, 1] == pytest.approx(9e4 * 1e4)
+
+
+def test_histogram_counts_every_entry_once() -> None:
+    values = np.array([0.0, 1e-20, 1e-16, 1.0, 3.0, 5.0, -1.0, 1e3, 1e9, np.inf, np.nan], np.float32)
+    counted = histogram.counts([tf.constant(values), None], [0, 1], 2).numpy()
+    finite = np.abs(values[~np.isnan(values)].astype(np.float64))
+    assert counted[0].sum() == len(finite) and counted[1].sum() == 0
+    assert counted[0, 0] == 2 and counted[0, -1] == 2  # below 1e-16; above 1e4
+    where = np.clip(np.searchsorted(histogram.EDGES, finite, side="right") - 1, 0, histogram.BINS - 1)
+    near_edge = np.isclose(np.log10(np.maximum(finite, 1e-30)) * 2 % 1, [0], atol=1e-5)
+    assert np.abs(counted[0] - np.bincount(where, minlength=histogram.BINS)).sum() <= 2 * near_edge.sum()
+
+
+def test_dormant() -> None:
+    assert dormant_fraction(np.array([1.0, 1.0, 0.01, 0.0]), 0.025) == 0.5
+    assert dormant_fraction(np.zeros(3), 0.025) == 1.0
+    assert np.isnan(dormant_fraction(np.array([1.0, np.nan]), 0.025))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=30), st.integers(1, 6))
+def test_dead_is_silence_over_the_window(firing: list[list[bool]], window: int) -> None:
+    history = UnitHistory(Units.unseen(3), window)
+    for i, fired in enumerate(firing):
+        share = history.dead_fraction(np.array(fired, float), step=10 * i)
+        last = np.array(firing[max(0, i + 1 - window) : i + 1])
+        assert share == pytest.approx((~last.any(axis=0)).mean())
+    steps = [max((10 * i for i, fired in enumerate(firing) if fired[u]), default=-1) for u in range(3)]
+    assert history.units.last_fired.tolist() == steps
+
+
+def test_through_depth() -> None:
+    signal = 1e-2 * 0.25 ** np.arange(20)[::-1]
+    found = through_depth(signal)
+    assert found["decay_factor"] == pytest.approx(0.25)
+    assert found["depth_ratio"] == pytest.approx(0.25**15, rel=1e-6)
+    assert np.isnan(through_depth(np.array([1.0]))["depth_ratio"])
+    underflown = np.concatenate([np.zeros(5), signal[5:]])
+    assert through_depth(underflown)["depth_ratio"] == 0 and through_depth(underflown)["decay_factor"] == pytest.approx(0.25)
