@@ -175,7 +175,6 @@ def test_an_error_of_the_users_own_is_seen() -> None:
         )
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # h5py and Keras variables, without us too
 def test_saving_during_training(tmp_path: Path) -> None:
     case = GRID["cnn"]()
     saved = tmp_path / "model.keras"

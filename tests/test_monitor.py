@@ -68,7 +68,6 @@ def test_a_second_fit_goes_on(tmp_path: Path) -> None:
     assert same(monitor.run, Run.load(tmp_path))
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # h5py and Keras variables, without us too
 def test_resuming_from_a_checkpoint_goes_on_in_the_same_run(tmp_path: Path) -> None:
     case, first = GRID["mlp"](), watch(tmp_path / "logs")
     fit(case, first, epochs=2)
