@@ -13,6 +13,7 @@ import tensorflow as tf
 from grid import BATCH, GRID, Case
 
 import kerasgrad
+from kerasgrad.taps import train_step
 
 MODELS = ("mlp", "cnn", "lstm", "embedding", "transformer_mask", "nested", "subclassed")
 TIMING = {"sample_seconds", "overhead"}
@@ -83,11 +84,23 @@ def test_jit_compile(name: str) -> None:
     agree(fitted(made(name)), fitted(made(name, jit_compile=True)), 2e-5, FIRST, NOISY)
 
 
-def test_jit_compile_is_not_built_again_for_an_odd_last_batch() -> None:
-    """XLA builds a step for each batch shape, so that a smaller last batch is not sampled."""
-    case = made("mlp", jit_compile=True)
-    odd = Case(case.model, case.x[:-3], case.y[:-3])
-    assert fitted(odd, epochs=2).steps.tolist() == [0, 1, 2, 4, 5, 6]
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_odd_last_batch_does_not_build_the_step_again(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a graph one trace serves all sizes; XLA builds a step for each, so that there the last batch is not sampled."""
+    traces = []
+
+    class Counted(train_step.Collector):
+        def __init__(self, *args: Any) -> None:
+            traces.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(train_step, "Collector", Counted)
+    fitted(made("mlp", jit_compile=compiled))
+    even = len(traces)
+    case = made("mlp", jit_compile=compiled)
+    run = fitted(Case(case.model, case.x[:-3], case.y[:-3]), epochs=2)
+    assert run.steps.tolist() == ([0, 1, 2, 4, 5, 6] if compiled else list(range(8)))
+    assert len(traces) == 2 * even
 
 
 @pytest.mark.parametrize("name", ["mlp", "lstm"])

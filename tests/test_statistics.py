@@ -103,7 +103,7 @@ def test_half_precision_is_widened() -> None:
 
 def test_histogram_counts_every_entry_once() -> None:
     values = np.array([0.0, 1e-20, 1e-16, 1.0, 3.0, 5.0, -1.0, 1e3, 1e9, np.inf, np.nan], np.float32)
-    counted = histogram.counts([tf.constant(values), None], [0, 1], 2).numpy()
+    counted = histogram.counts([tf.constant(values), None], [len(values), 7], [0, 1], 2).numpy()
     finite = np.abs(values[~np.isnan(values)].astype(np.float64))
     assert counted[0].sum() == len(finite) and counted[1].sum() == 0
     assert counted[0, 0] == 2 and counted[0, -1] == 2  # below 1e-16; above 1e4

@@ -15,11 +15,12 @@ EDGES = np.concatenate([[0.0], 10.0 ** np.arange(LOWEST, HIGHEST + 1 / PER_DECAD
 BINS = len(EDGES) - 1
 
 
-def counts(gradients: list[Any], owners: list[int], layers: int) -> Any:
+def counts(gradients: list[Any], sizes: list[int], owners: list[int], layers: int) -> Any:
     """How many entries of each layer's gradients fall into each bin.
 
     Args:
         gradients: tensors, or None.
+        sizes: number of entries of each variable; what a sparse gradient leaves out of them is zero.
         owners: the layer row of each, -1 for none.
         layers: number of layer rows.
 
@@ -27,9 +28,10 @@ def counts(gradients: list[Any], owners: list[int], layers: int) -> Any:
         float64 `[layers, BINS]`; NaN entries count nowhere.
     """
     rows = [tf.zeros([BINS], tf.float64) for _ in range(layers)]
-    for gradient, owner in zip(gradients, owners, strict=True):
+    for gradient, size, owner in zip(gradients, sizes, owners, strict=True):
         if gradient is not None and owner >= 0:
-            rows[owner] += _of_one(gradient)
+            left_out = tf.cast(size - tf.size(gradient), tf.float64)
+            rows[owner] += _of_one(gradient) + tf.concat([left_out[None], tf.zeros([BINS - 1], tf.float64)], 0)
     return tf.stack(rows) if rows else tf.zeros([0, BINS], tf.float64)
 
 

@@ -46,8 +46,8 @@ def measure(observation: Observation, *, compiled: bool, histograms: bool) -> di
         if layer.time_input is not None:
             measured[f"time/{row}"] = _over_time(layer.time_input)
     if histograms:
-        owners = [v.layer for v in observation.variables]
-        measured["histogram"] = histogram.counts(gradients, owners, len(observation.layers))
+        sizes, owners = [v.size for v in observation.variables], [v.layer for v in observation.variables]
+        measured["histogram"] = histogram.counts(gradients, sizes, owners, len(observation.layers))
     return measured
 
 
