@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import logging
@@ -148,7 +149,7 @@ class GradientMonitor(keras.callbacks.Callback):
             )
         super().set_model(model)
         if self._watched_model is not None and self._watched_model is not model:
-            self._close()
+            self._leave_model()
             self._forget_model()
         self._watched_model = model
 
@@ -171,9 +172,7 @@ class GradientMonitor(keras.callbacks.Callback):
     @_guarded
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Called by Keras: decides whether the step that comes is sampled."""
-        began = time.perf_counter()
-        if self._begun is not None:
-            self._overhead.step(began - self._begun, self._armed)
+        self._end_interval()
         self._epoch_batches = max(self._epoch_batches, batch)
         self._drain(keep=1)
         self._armed = self._due(batch)
@@ -186,19 +185,19 @@ class GradientMonitor(keras.callbacks.Callback):
         planned = (self.params or {}).get("steps")
         self._epoch_batches = max(self._epoch_batches, min(batch + 1, planned or batch + 1))
         if self._log_metrics:
-            self._drain(keep=0)
+            self._drain_all()
             self._add_to(logs)
 
     @_guarded
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Called by Keras when validation begins, which is no part of the training time."""
+        self._end_interval()
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras."""
-        self._begun = None
-        self._drain(keep=0)
+        self._end_epoch()
         if self._log_metrics:
             self._add_to(logs)
-        if self._recorder is not None:
-            self._update_facts()
-            self._recorder.flush()
 
     @_guarded
     def on_train_end(self, logs: Any = None) -> None:
@@ -206,6 +205,24 @@ class GradientMonitor(keras.callbacks.Callback):
         self._close()
         if self.verbose:
             self._say_where()
+
+    @_guarded
+    def _end_epoch(self) -> None:
+        self._end_interval()
+        self._drain(keep=0)
+        if self._recorder is not None and self._recorder.rested():
+            self._update_facts()
+            self._recorder.flush()
+
+    @_guarded
+    def _drain_all(self) -> None:
+        self._drain(keep=0)
+
+    def _end_interval(self) -> None:
+        """Ends the time that belongs to the step that was begun last."""
+        if self._begun is not None:
+            self._overhead.step(time.perf_counter() - self._begun, self._armed)
+        self._begun = None
 
     # Sampling.
 
@@ -247,6 +264,7 @@ class GradientMonitor(keras.callbacks.Callback):
         planned = (self.params or {}).get("steps")
         return bool(planned and planned > 1 and self._epoch_batches + self.model.steps_per_execution >= planned)
 
+    @_guarded
     def _receive(self, tensors: dict[str, Any], rows: Rows) -> None:
         """Takes what a watched step measured; it is read when the next one is under way."""
         executed = self.model.steps_per_execution
@@ -288,7 +306,11 @@ class GradientMonitor(keras.callbacks.Callback):
         trained = epoch > 0 or (iterations is not None and int(tf.convert_to_tensor(iterations).numpy()) > 0)
         folder = events.newest(self.log_dir) if self.log_dir is not None else None
         if trained and folder is not None:
-            run = events.load(folder)
+            try:
+                run = events.load(folder)
+            except (OSError, ValueError) as error:
+                logger.warning("kerasgrad: the run in %s cannot be gone on with, a new one is begun: %s", folder, error)
+                return
             self._resumed = (folder, run)
             last = int(run.steps[-1]) + 1 if len(run) else 0
             self._epoch_start = max(last, int(run.facts.get("batches", 0)))
@@ -322,6 +344,10 @@ class GradientMonitor(keras.callbacks.Callback):
             "kept_every": run.kept_every,
         }
 
+    @_guarded
+    def _leave_model(self) -> None:
+        self._close()
+
     def _close(self) -> None:
         self._drain(keep=0)
         if self._recorder is not None:
@@ -346,4 +372,6 @@ class GradientMonitor(keras.callbacks.Callback):
         note = f"watching stopped at step {self.step}: {type(error).__name__}: {error}"
         if self._recorder is not None:
             self._recorder.run.facts.setdefault("notes", []).append(note)
+            with contextlib.suppress(Exception):  # what failed may be the very thing that is closed here
+                self._recorder.close()
         logger.warning("kerasgrad: %s. Training is not affected.", note)

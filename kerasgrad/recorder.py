@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from kerasgrad.statistics.units import DORMANT, DORMANT_SIGNAL, UnitHistory, dor
 logger = logging.getLogger("kerasgrad")
 
 Raw = dict[str, Any]
+
+FLUSH_SECONDS = 2.0
+"""How long what is known may stay off the disk."""
 
 
 class Recorder:
@@ -38,6 +42,7 @@ class Recorder:
         self._histories = {path: UnitHistory(units, window) for path, units in run.units.items()}
         self._writer: events.Writer | None = None
         self._disk_failed = False
+        self._flushed = 0.0
 
     def record(self, step: int, wall_time: float, raw: Raw, extra: Mapping[str, float]) -> Sample:
         """Adds a sample.
@@ -101,8 +106,13 @@ class Recorder:
                     rows[self.run.layers[int(name[5:])]] = _float32(np.sqrt(values[:, 1] / values[:, 0]))
         return {path: row for path, row in rows.items() if path in self.run.schema.recurrent}
 
+    def rested(self) -> bool:
+        """Whether the last flush is long enough ago; epochs may be as short as a step."""
+        return time.monotonic() - self._flushed > FLUSH_SECONDS
+
     def flush(self) -> None:
         """Puts all that is known on disk: facts, units, samples."""
+        self._flushed = time.monotonic()
         step = int(self.run.steps[-1]) if len(self.run) else 0
 
         def put(writer: events.Writer) -> None:
@@ -128,7 +138,7 @@ class Recorder:
 
         def attempt() -> None:
             if self._writer is None:
-                self._writer = events.Writer(folder, schema)
+                self._writer = events.Writer(folder, schema, FLUSH_SECONDS)
             write(self._writer)
 
         self._tried(attempt)

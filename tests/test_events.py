@@ -47,7 +47,7 @@ def sample(step: int, seed: int = 0) -> Sample:
 
 def written(folder: Path, steps: range, schema: Schema = SCHEMA) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
-    run, writer = Run(schema), Writer(folder, schema)
+    run, writer = Run(schema), Writer(folder, schema, 2.0)
     for step in steps:
         run.append(sample(step))
         writer.sample(sample(step))
@@ -123,7 +123,7 @@ def test_size_on_disk(tmp_path: Path) -> None:
     schema = Schema(layers, (), (), (), ("relu",) * 100, {})
     folder = tmp_path / "gradients"
     folder.mkdir()
-    writer = Writer(folder, schema)
+    writer = Writer(folder, schema, 2.0)
     file = next(folder.iterdir())
     statistics = catalogue.names("layer")
 

@@ -41,7 +41,7 @@ class Writer:
         OSError: from any method, when the disk says no.
     """
 
-    def __init__(self, folder: Path, schema: Schema, flush_seconds: float = 2.0) -> None:
+    def __init__(self, folder: Path, schema: Schema, flush_seconds: float) -> None:
         self.folder = folder
         self.schema = schema
         self._flush_seconds = flush_seconds

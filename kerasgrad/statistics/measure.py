@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasgrad.observation import LayerSeen, Observation, Part
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.moments import COLUMNS, count_true, moments, square_sums
+from kerasgrad.statistics.moments import COLUMNS, count_true, moments, square_sums, widened
 
 GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
 SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
@@ -71,7 +71,7 @@ def _variables(observation: Observation, gradients: list[Any]) -> Any:
     zeros = columns[:, 5] + sizes - columns[:, 0]
     moment = tf.concat([sizes[:, None], columns[:, 1:5], zeros[:, None], columns[:, 6:]], axis=1)
     clipped = [None if v.clipped is None else _values(v.clipped, compiled=False) for v in seen]
-    updates = [None if v.after is None else v.after - v.before for v in seen]
+    updates = [None if v.after is None else widened(v.after) - widened(v.before) for v in seen]
     norms = [
         _scattered(square_sums([t for t in tensors if t is not None])[:, 1:], tensors)
         for tensors in (clipped, [v.before for v in seen], updates)
@@ -172,7 +172,7 @@ def _unit_sums(layer: LayerSeen, tensors: list[tuple[Any, Any]]) -> Any:
         return tf.fill([layer.units], tf.constant(_NAN, tf.float64))
     total = tf.zeros([layer.units], tf.float64)
     for tensor, mask in given:
-        magnitude = tf.abs(tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32))
+        magnitude = tf.abs(widened(tensor))
         if mask is not None:
             magnitude = tf.where(_leading(mask, magnitude), magnitude, tf.zeros_like(magnitude))
         total += tf.cast(tf.reduce_sum(magnitude, axis=list(range(tensor.shape.rank - 1))), tf.float64)

@@ -38,7 +38,7 @@ def moments(tensors: list[Any], masks: list[Any] | None = None) -> Any:
     masks = masks or [None] * len(tensors)
     if not tensors:
         return tf.zeros([0, len(COLUMNS)], tf.float64)
-    wide = [_widened(t) for t in tensors]
+    wide = [_precise(t) for t in tensors]
     masked = [(t, None) if m is None else (t, _spread(m, t)) for t, m in zip(wide, masks, strict=True)]
     quick = [_quick(t, m) for t, m in masked]
     chosen = [i for i, (t, _) in enumerate(masked) if t.dtype != tf.float64]
@@ -66,7 +66,7 @@ def square_sums(tensors: list[Any], masks: list[Any] | None = None) -> Any:
     """
     if not tensors:
         return tf.zeros([0, 2], tf.float64)
-    pairs = list(zip([_widened(t) for t in tensors], masks or [None] * len(tensors), strict=True))
+    pairs = list(zip([_precise(t) for t in tensors], masks or [None] * len(tensors), strict=True))
     wide = [t if m is None else tf.where(_spread(m, t), t, tf.zeros_like(t)) for t, m in pairs]
     counts = tf.stack([tf.cast(tf.size(t), tf.float64) if m is None else count_true(_spread(m, t)) for t, m in pairs])
     quick = tf.stack([_square_sum(t) for t in wide])
@@ -80,11 +80,16 @@ def square_sums(tensors: list[Any], masks: list[Any] | None = None) -> Any:
     return tf.stack([counts, sums], axis=1)
 
 
-def _widened(tensor: Any) -> Any:
+def _precise(tensor: Any) -> Any:
     """Half precision is too coarse to add up in; what is small is float64 from the start."""
     size = tensor.shape.num_elements()
     if size is not None and size <= FEW:
         return tf.cast(tensor, tf.float64)
+    return widened(tensor)
+
+
+def widened(tensor: Any) -> Any:
+    """A tensor in float32 at least."""
     return tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
 
 
