@@ -43,6 +43,7 @@ def check_choice(model: keras.Model, selected: Callable[[keras.Layer, str], bool
         ValueError: the model has layers and none is chosen.
     """
     layers = model._flatten_layers(include_self=False) if model.built else []
+    layers = [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
     known = {below(model, layer.path or layer.name): layer for layer in layers}
     if known and not any(selected(layer, path) for path, layer in known.items()):
         near = difflib.get_close_matches(str(choice), list(known), n=5, cutoff=0.3) or list(known)[:5]

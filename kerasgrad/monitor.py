@@ -115,7 +115,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._logged = dict.fromkeys(LOGGED, float("nan"))
         self._epoch_start = 0  # steps before this epoch
         self._epoch_batches = 0  # steps done in this epoch
-        self._placed, self._epoch = False, 0
+        self._placed, self._epoch, self._offset = False, 0, 0
         self._begun: float | None = None
         self._armed, self._armed_by = False, None
 
@@ -125,13 +125,18 @@ class GradientMonitor(keras.callbacks.Callback):
         arguments["update_freq"] = copy.deepcopy(arguments["update_freq"], memo)
         return type(self)(**arguments)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, it is its settings, like a copy."""
+        return functools.partial(type(self), **self._arguments), ()
+
     @property
     def run(self) -> Run:
         """What was recorded so far. Its `repr` is the report."""
-        self._drain(keep=0)
+        self._drain_all()
         if self._recorder is not None:
             return self._recorder.run
-        return Run(Schema((), (), (), (), (), {}), {"model": "no training has been watched yet"})
+        reason = "no training has been watched yet" if self._failure is None else self._said
+        return Run(Schema((), (), (), (), (), {}), {"model": reason})
 
     @property
     def step(self) -> int:
@@ -278,8 +283,8 @@ class GradientMonitor(keras.callbacks.Callback):
             began = time.perf_counter()
             step, tensors, rows = self._pending.popleft()
             raw = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-            if self._recorder is None:
-                self._open(raw, rows)
+            if self._recorder is None or rows is not self._rows:
+                step -= self._open(raw, rows)
             sample = self._record(step, raw)
             self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
             self._overhead.bookkeeping(time.perf_counter() - began)
@@ -313,20 +318,35 @@ class GradientMonitor(keras.callbacks.Callback):
                 return
             self._resumed = (folder, run)
             last = int(run.steps[-1]) + 1 if len(run) else 0
-            self._epoch_start = max(last, int(run.facts.get("batches", 0)))
+            self._epoch_start = self._offset = max(last, int(run.facts.get("batches", 0)))
 
-    def _open(self, raw: dict[str, Any], rows: Rows) -> None:
-        """Begins the run at its first sample, when the rows are known, or goes on with the one that was resumed."""
-        schema = facts.schema(rows, raw)
+    def _open(self, raw: dict[str, Any], rows: Rows) -> int:
+        """Begins a run when its rows are known, or goes on with the one that has the same.
+
+        Returns:
+            The steps to take off: a run that after all does not go on with the one in the directory begins at 0.
+        """
+        schema, ahead = facts.schema(rows, raw), 0
+        if self._recorder is not None:
+            if self._recorder.run.schema == schema:  # compiled again, with nothing changed that shows
+                self._rows, self._recorder.owners = rows, rows.owners
+                return 0
+            self._update_facts()
+            self._recorder.close()  # other layers are trained now: rows are never mixed
+        self._rows = rows
+        folder, run = None, Run(schema)
         if self._resumed is not None and self._resumed[1].schema == schema:
             folder, run = self._resumed
-        else:
-            folder, run = None, Run(schema)
-            if self.log_dir is not None:
-                folder = events.new_directory(self.log_dir)
+        elif self.log_dir is not None:
+            folder = events.new_directory(self.log_dir)
+        if self._resumed is not None and run is not self._resumed[1]:
+            ahead = self._offset
+            self._epoch_start -= ahead
+            self._pending = deque((step - ahead, tensors, of) for step, tensors, of in self._pending)
+        self._resumed = None
         self._recorder = Recorder(run, folder, self._window, rows.owners)
-        self._rows = rows
         self._update_facts()
+        return ahead
 
     def _update_facts(self) -> None:
         if self._recorder is None:
@@ -369,7 +389,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._failure = error
         self._pending.clear()
         self._armed = False
-        note = f"watching stopped at step {self.step}: {type(error).__name__}: {error}"
+        note = self._said = f"watching stopped at step {self.step}: {type(error).__name__}: {error}"
         if self._recorder is not None:
             self._recorder.run.facts.setdefault("notes", []).append(note)
             with contextlib.suppress(Exception):  # what failed may be the very thing that is closed here

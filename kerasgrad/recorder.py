@@ -38,7 +38,7 @@ class Recorder:
     def __init__(self, run: Run, folder: Path | None, window: int, owners: Sequence[int]) -> None:
         self.run = run
         self.folder = folder
-        self._owners = np.array(owners, np.int64)
+        self.owners = owners
         self._histories = {path: UnitHistory(units, window) for path, units in run.units.items()}
         self._writer: events.Writer | None = None
         self._disk_failed = False
@@ -56,8 +56,8 @@ class Recorder:
         Returns:
             The sample, as it was added.
         """
-        schema, raw = self.run.schema, merge_replicas(raw)
-        found = statistics(raw, self._owners)
+        schema, raw, owners = self.run.schema, merge_replicas(raw), np.array(self.owners, np.int64)
+        found = statistics(raw, owners)
         layer, overall = found.layer | self._of_units(raw["units"], step), {**found.overall, **extra}
         overall["dead_fraction"] = self._dead(layer["dead_fraction"])
         if overall["loss_scale_overflow"]:
@@ -67,7 +67,7 @@ class Recorder:
             step,
             wall_time,
             {k: _float32(v) for k, v in layer.items()},
-            {k: _float32(v[self._owners >= 0]) for k, v in found.variable.items()},
+            {k: _float32(v[owners >= 0]) for k, v in found.variable.items()},
             {k: float(np.float32(v)) for k, v in overall.items()},
             self._over_time(raw),
             _float32(raw["histogram"]) if "histogram" in raw else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -323,9 +324,9 @@ class Run:
         part._steps = _Table.of(self.steps[low:high].copy())
         part._wall = _Table.of(self.wall_time[low:high].copy())
         part._histogram = _Table.of(self._histogram.values()[low:high][:, rows])
-        part._over_time = {path: self._over_time[path][low:high] for path in part.schema.recurrent}
-        part.units = {path: self.units[path] for path in part.schema.units}
-        part._seen = len(part)
+        part._over_time = {path: [row.copy() for row in self._over_time[path][low:high]] for path in part.schema.recurrent}
+        part.units = {path: copy.deepcopy(self.units[path]) for path in part.schema.units}
+        part._seen, part.kept_every = len(part), self.kept_every
         return part
 
     def to_pandas(self) -> Any:

@@ -20,7 +20,7 @@ NOISE = 1e-6
 # Their cells and inner layers run inside a loop, where nobody can stand; the package says so in `not_examined`.
 PER_STEP = (keras.layers.RNN, keras.layers.TimeDistributed)
 
-SLOW = {"mobilenet", "resnet50v2"}
+SLOW = {"mobilenet", "resnet50v2", "densenet", "transformer", "resnet_plain", "mlp_residual", "gru", "frozen"}
 
 
 def first(data: Any) -> Any:

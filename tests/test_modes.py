@@ -15,7 +15,11 @@ from grid import BATCH, GRID, Case
 import kerasgrad
 from kerasgrad.taps import train_step
 
-MODELS = ("mlp", "cnn", "lstm", "embedding", "transformer_mask", "nested", "subclassed")
+
+def slow(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.slow)
+
+
 TIMING = {"sample_seconds", "overhead"}
 
 
@@ -72,13 +76,17 @@ NOISY = frozenset({"gradient_zeros", "update_ratio", "update_norm"})
 FIRST = slice(0, 1)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", ["embedding", "subclassed", *map(slow, ["mlp", "cnn", "lstm", "transformer_mask", "nested"])]
+)
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_eager(name: str) -> None:
     agree(fitted(made(name)), fitted(made(name, run_eagerly=True)), 2e-5, FIRST, NOISY)
 
 
-@pytest.mark.parametrize("name", ["mlp", "resnet", "lstm", "embedding", "nested", "subclassed"])  # XLA draws other dropout
+@pytest.mark.parametrize(
+    "name", ["mlp", "embedding", *map(slow, ["resnet", "lstm", "nested", "subclassed"])]
+)  # XLA draws other dropout
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_jit_compile(name: str) -> None:
     agree(fitted(made(name)), fitted(made(name, jit_compile=True)), 2e-5, FIRST, NOISY)
@@ -181,7 +189,7 @@ def test_kinds_of_data() -> None:
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("name", ["mlp", "lstm", "resnet_plain"])
+@pytest.mark.parametrize("name", ["mlp", *map(slow, ["lstm", "resnet_plain"])])
 def test_mixed_precision(policy: str, name: str) -> None:
     """Unscaled, and within the epsilon of the half type."""
     full = fitted(made(name))
@@ -227,7 +235,7 @@ def mirrored() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-@pytest.mark.parametrize("name", ["mlp", "lstm", "embedding", "nested", "several_outputs"])
+@pytest.mark.parametrize("name", ["mlp", "embedding", *map(slow, ["lstm", "nested", "several_outputs"])])
 def test_mirrored_strategy(name: str) -> None:
     """Two devices see half a batch each; the row is that of one device with the whole batch."""
     case = made(name)

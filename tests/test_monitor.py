@@ -6,6 +6,7 @@ import copy
 import errno
 import logging
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -157,6 +158,7 @@ def test_deep_copy_is_a_fresh_monitor() -> None:
     fit(GRID["mlp"](), monitor)
     twin = copy.deepcopy(monitor)
     assert not len(twin.run) and twin._window == 7
+    assert pickle.loads(pickle.dumps(monitor))._window == 7
     fit(GRID["mlp"](), twin)
     assert len(twin.run) == STEPS
 
@@ -221,6 +223,100 @@ def test_memory_is_bounded_by_thinning_evenly(tmp_path: Path, monkeypatch: pytes
     assert f"every {run.kept_every}th sample" in repr(run)
     monkeypatch.undo()
     assert len(Run.load(tmp_path)) == 10 * STEPS
+
+
+def test_training_other_layers_begins_another_run(tmp_path: Path) -> None:
+    """Fine-tuning: unfrozen and compiled again, the rows are others and never mixed; the step goes on."""
+    case, monitor = GRID["mlp"](), watch(tmp_path)
+    case.model.layers[0].trainable = False
+    case.model.compile("adam", "sparse_categorical_crossentropy")
+    fit(case, monitor)
+    frozen = monitor.run
+    case.model.layers[0].trainable = True
+    case.model.compile("adam", "sparse_categorical_crossentropy")
+    fit(case, monitor)
+    assert monitor._failure is None
+    assert (len(frozen.variables), len(monitor.run.variables)) == (6, 8)
+    assert same(frozen, Run.load(tmp_path / "gradients")) and same(monitor.run, Run.load(tmp_path / "2"))
+    assert monitor.run.steps.tolist() == [4, 5, 6, 7]
+    case.model.compile("sgd", "sparse_categorical_crossentropy")
+    fit(case, monitor)
+    assert monitor.run.steps.tolist() == list(range(4, 12)), "compiled again with nothing changed in the rows"
+
+
+def test_a_trained_model_of_other_shape_begins_at_0_in_a_used_directory(tmp_path: Path) -> None:
+    fit(GRID["mlp"](), watch(tmp_path))
+    case, monitor = GRID["lstm"](), watch(tmp_path)
+    fit(case)
+    fit(case, monitor)
+    assert monitor.run.steps.tolist() == [0, 1, 2, 3] and monitor.step == STEPS
+
+
+def test_layers_without_variables_can_be_chosen() -> None:
+    case, monitor = GRID["cnn"](), watch(layers="re_lu*")
+    fit(case, monitor)
+    run = monitor.run
+    assert run.layers == ("re_lu",) and not run.not_examined
+    assert np.isfinite(run.overall("loss")).all() and np.isfinite(run.layer("signal_rms")["re_lu"]).all()
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_layers_made_in_call(eagerly: bool) -> None:
+    """Another object in every trace and step, and yet one row."""
+
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.last = keras.layers.Dense(8), keras.layers.Dense(3, activation="softmax")
+
+        def call(self, x: Any) -> Any:
+            return self.last(keras.layers.ReLU()(self.inner(x)))
+
+    model, monitor = Model(), watch()
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=eagerly)
+    mlp = GRID["mlp"]()
+    fit(Case(model, mlp.x, mlp.y), monitor)
+    run = monitor.run
+    assert len(run.layers) == 3 and not run.not_examined
+    assert np.isfinite(run.table("signal_rms", "layer")).all() and np.isfinite(run.overall("dead_fraction")).all()
+
+
+def test_nan_is_shown_and_not_passed_over() -> None:
+    case, monitor = GRID["mlp_sigmoid"](), watch()
+    fit(case, monitor)
+    case.x[:] = np.nan
+    fit(case, monitor)
+    run = monitor.run
+    assert np.isnan(run.overall("gradient_norm")[4:]).all() and np.isnan(run.overall("loss")[4:]).all()
+    report = repr(run)
+    assert "-> nan; gradient norm nan" in report
+    assert "NaN or infinity in the gradient of 4 layers since step 4" in report
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'flatten:UserWarning")  # that it destroys the mask, as is meant here
+def test_a_mask_that_does_not_fit_is_left_alone() -> None:
+    """A layer that pools time away may hand the mask of its input on; lengths are known only when the step runs."""
+    import tensorflow as tf
+
+    class Passing(keras.layers.Layer):
+        def __init__(self, function: Any) -> None:
+            super().__init__()
+            self.function, self.supports_masking = function, True
+
+        def call(self, x: Any, mask: Any = None) -> Any:
+            return self.function(x)
+
+    for size in (5, 7):  # as long as the sequence, or not
+        stack = [Passing(lambda x: x[:, 1:]), Passing(lambda x: keras.ops.mean(x, axis=1)), keras.layers.Flatten()]
+        embedding = keras.layers.Embedding(20, size, mask_zero=True)
+        model = keras.Sequential([keras.layers.Input((None,), dtype="int32"), embedding, *stack, keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        tokens = np.array([[1, 2, 3, 0, 0, 0, 0], [4, 5, 6, 7, 0, 0, 0]], np.int32)
+        data = tf.data.Dataset.from_tensor_slices((tokens, np.ones((2, 1), "float32"))).padded_batch(2, ([None], [1]))
+        monitor = watch()
+        model.fit(data, verbose=0, callbacks=[monitor], shuffle=False)
+        assert monitor._failure is None and len(monitor.run) == 1
+        assert monitor.run.layer("activation_zeros")["passing_1" if size == 5 else "passing_3"][0] == 0
 
 
 class TestBadUse:
@@ -328,6 +424,21 @@ class TestBadDays:
         assert "a bug" in caplog.text and "Training is not affected" in caplog.text and len(caplog.records) == 1
         for a, b in zip(plain.model.get_weights(), case.model.get_weights(), strict=True):
             assert np.array_equal(a, b)
+
+    def test_an_error_of_the_users_own_is_not_reported_as_ours(self, caplog: pytest.LogCaptureFixture) -> None:
+        def loss(*_: Any) -> Any:
+            raise RuntimeError("the user's")
+
+        case = GRID["mlp"]()
+        case.model.compile("sgd", loss)
+        with caplog.at_level(logging.WARNING, "kerasgrad"), pytest.raises(RuntimeError, match="the user's"):
+            fit(case, watch())
+        assert not caplog.records
+
+    def test_a_failure_is_what_the_run_says(self) -> None:
+        monitor = watch(update_freq=lambda step: 1 // 0)
+        fit(GRID["mlp"](), monitor)
+        assert "ZeroDivisionError" in repr(monitor.run)
 
     def test_ordinary_oddities(self) -> None:
         """No gradient, batches of one, nothing to train, no epoch."""

@@ -30,6 +30,7 @@ def test_builds_runs_and_shows_every_trainable_layer(name: str, tmp_path: Path) 
     assert np.array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "gelu", "silu"])
 @pytest.mark.parametrize("normalization", [None, "batch", "layer", "group"])
 def test_plain_takes_any_combination(activation: str, normalization: str | None) -> None:

@@ -36,7 +36,7 @@ def _numbered(log_dir: Path) -> list[tuple[int, Path]]:
 
 
 def _has_events(folder: Path) -> bool:
-    return folder.is_dir() and any("tfevents" in entry.name for entry in folder.iterdir())
+    return folder.is_dir() and any("tfevents" in entry.name and entry.is_file() for entry in folder.iterdir())
 
 
 def newest(log_dir: Path) -> Path | None:
@@ -52,7 +52,7 @@ def new_directory(log_dir: Path) -> Path:
     while True:
         folder = log_dir / FOLDER if number == 1 else log_dir / str(number) / FOLDER
         try:
-            folder.mkdir(parents=True, exist_ok=number == 1)
+            folder.mkdir(parents=True)
             return folder
         except FileExistsError:
             number += 1

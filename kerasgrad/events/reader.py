@@ -41,7 +41,7 @@ def load(log_dir: str | os.PathLike[str]) -> Run:
         units = values.get("units", units)
     if run is None:
         raise ValueError(
-            f"The event files there hold no rows: {'; '.join(damage) or 'they ended too early'}. Received: {folder}"
+            f"The event files there hold no rows: {' '.join(damage) or 'they ended too early.'} Received: {folder}"
         )
     run.facts |= texts.get("facts", {})
     run.facts["directory"] = str(folder)
@@ -53,7 +53,7 @@ def load(log_dir: str | os.PathLike[str]) -> Run:
 
 def _events(folder: Path, damage: list[str]) -> Iterator[Event]:
     """All events of a folder in order; a damaged file is read up to the damage, which is noted."""
-    for path in sorted(p for p in folder.iterdir() if "tfevents" in p.name):
+    for path in sorted(p for p in folder.iterdir() if "tfevents" in p.name and p.is_file()):
         try:
             for payload in records.read(path):
                 yield Event.FromString(payload)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kerasgrad.observation import LayerSeen, Observation, Part
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.moments import COLUMNS, count_true, moments, square_sums, widened
+from kerasgrad.statistics.moments import COLUMNS, count_true, moments, spread, square_sums, widened
 
 GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
 SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
@@ -19,6 +19,8 @@ SATURATION = 0.97
 """|tanh| beyond which a unit counts as saturated (Karpathy 2022)."""
 
 _NAN = float("nan")
+ABSENT = -1.0
+"""In the place of a sum of squares that was not taken; NaN there is a NaN that was found."""
 
 
 def measure(observation: Observation, *, compiled: bool, histograms: bool) -> dict[str, Any]:
@@ -33,7 +35,7 @@ def measure(observation: Observation, *, compiled: bool, histograms: bool) -> di
         float64 tensors: `variables [rows, GRADIENT_COLUMNS]`, `layers [rows, LAYER_COLUMNS]`, `overall
         [OVERALL_COLUMNS]`; `units [2, units]`, per unit of every watched layer the sums of |a| and |s|;
         `time/<row> [time, 2]`, per time step the count and sum of squares of the signal; `histogram [layers, bins]`.
-        What is missing is NaN.
+        What is missing is NaN, in the three last columns of the variables `ABSENT`.
     """
     gradients = [_values(v.gradient, compiled) for v in observation.variables]
     measured = {
@@ -73,14 +75,14 @@ def _variables(observation: Observation, gradients: list[Any]) -> Any:
     clipped = [None if v.clipped is None else _values(v.clipped, compiled=False) for v in seen]
     updates = [None if v.after is None else widened(v.after) - widened(v.before) for v in seen]
     norms = [
-        _scattered(square_sums([t for t in tensors if t is not None])[:, 1:], tensors)
+        _scattered(square_sums([t for t in tensors if t is not None])[:, 1:], tensors, ABSENT)
         for tensors in (clipped, [v.before for v in seen], updates)
     ]
     return tf.concat([moment, *norms], axis=1)
 
 
-def _scattered(rows: Any, present: list[Any]) -> Any:
-    """Puts one row for each tensor that is there into its place; NaN for those that are None."""
+def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
+    """Puts one row for each tensor that is there into its place; `absent` for those that are None."""
     if not present:
         return rows
     positions = [0] * len(present)
@@ -89,7 +91,7 @@ def _scattered(rows: Any, present: list[Any]) -> Any:
         if tensor is not None:
             given += 1
             positions[i] = given
-    missing = tf.fill([1, rows.shape[1]], tf.constant(_NAN, tf.float64))
+    missing = tf.fill([1, rows.shape[1]], tf.constant(absent, tf.float64))
     return tf.gather(tf.concat([missing, rows], axis=0), positions)
 
 
@@ -138,14 +140,9 @@ def _saturated(layer: LayerSeen) -> Any:
         centred = part.output if layer.activation.saturates == "tanh" else 2 * part.output - 1
         flat = tf.abs(centred) > SATURATION
         if part.mask is not None:
-            flat &= _leading(part.mask, flat)
+            flat &= spread(part.mask, flat)
         total += count_true(flat)
     return total
-
-
-def _leading(mask: Any, like: Any) -> Any:
-    mask = tf.cast(mask, tf.bool)
-    return tf.reshape(mask, tf.concat([tf.shape(mask), tf.ones([like.shape.rank - mask.shape.rank], tf.int32)], 0))
 
 
 def watched(layer: LayerSeen) -> bool:
@@ -174,7 +171,7 @@ def _unit_sums(layer: LayerSeen, tensors: list[tuple[Any, Any]]) -> Any:
     for tensor, mask in given:
         magnitude = tf.abs(widened(tensor))
         if mask is not None:
-            magnitude = tf.where(_leading(mask, magnitude), magnitude, tf.zeros_like(magnitude))
+            magnitude = tf.where(spread(mask, magnitude), magnitude, tf.zeros_like(magnitude))
         total += tf.cast(tf.reduce_sum(magnitude, axis=list(range(tensor.shape.rank - 1))), tf.float64)
     return total
 
@@ -184,7 +181,7 @@ def _over_time(part: Part) -> Any:
     signal = tf.cast(part.signal, tf.float64)
     counted = tf.ones_like(signal)
     if part.mask is not None:
-        keep = tf.broadcast_to(_leading(part.mask, signal), tf.shape(signal))
+        keep = spread(part.mask, signal)
         counted = tf.cast(keep, tf.float64)
         signal = tf.where(keep, signal, tf.zeros_like(signal))
     axes = [0, *range(2, signal.shape.rank)]

@@ -39,7 +39,7 @@ def moments(tensors: list[Any], masks: list[Any] | None = None) -> Any:
     if not tensors:
         return tf.zeros([0, len(COLUMNS)], tf.float64)
     wide = [_precise(t) for t in tensors]
-    masked = [(t, None) if m is None else (t, _spread(m, t)) for t, m in zip(wide, masks, strict=True)]
+    masked = [(t, None) if m is None else (t, spread(m, t)) for t, m in zip(wide, masks, strict=True)]
     quick = [_quick(t, m) for t, m in masked]
     chosen = [i for i, (t, _) in enumerate(masked) if t.dtype != tf.float64]
     if not chosen:
@@ -67,8 +67,8 @@ def square_sums(tensors: list[Any], masks: list[Any] | None = None) -> Any:
     if not tensors:
         return tf.zeros([0, 2], tf.float64)
     pairs = list(zip([_precise(t) for t in tensors], masks or [None] * len(tensors), strict=True))
-    wide = [t if m is None else tf.where(_spread(m, t), t, tf.zeros_like(t)) for t, m in pairs]
-    counts = tf.stack([tf.cast(tf.size(t), tf.float64) if m is None else count_true(_spread(m, t)) for t, m in pairs])
+    wide = [t if m is None else tf.where(spread(m, t), t, tf.zeros_like(t)) for t, m in pairs]
+    counts = tf.stack([tf.cast(tf.size(t), tf.float64) if m is None else count_true(spread(m, t)) for t, m in pairs])
     quick = tf.stack([_square_sum(t) for t in wide])
     # Without the extremes at hand the sum itself is judged: small means that the entries may have been denormal.
     doubtful = ~tf.math.is_finite(quick) | (quick < SMALL**2 * counts)
@@ -93,13 +93,28 @@ def widened(tensor: Any) -> Any:
     return tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
 
 
-def _spread(mask: Any, tensor: Any) -> Any:
-    """A mask of the leading axes, broadcast over the tensor."""
+def spread(mask: Any, tensor: Any) -> Any:
+    """A mask of the leading axes, for every entry of a tensor.
+
+    Where only the run can tell whether the two have the same length, and they have not, nothing is masked: a mask that a
+    layer handed on by mistake must not end a training.
+
+    Args:
+        mask: bool, of the leading axes of `tensor`, or 1 long.
+        tensor: any tensor.
+
+    Returns:
+        bool, of the shape of `tensor`.
+    """
     shape = tf.shape(tensor)
     mask = tf.cast(mask, tf.bool)
     for _ in range(tensor.shape.rank - mask.shape.rank):
         mask = mask[..., None]
-    return tf.broadcast_to(mask, shape)
+    if all(m == 1 or (m is not None and m == t) for m, t in zip(mask.shape[1:], tensor.shape[1:], strict=True)):
+        return tf.broadcast_to(mask, shape)
+    lengths = tf.shape(mask)
+    fits = tf.reduce_all(tf.equal(lengths, shape) | tf.equal(lengths, 1))
+    return tf.cond(fits, lambda: tf.broadcast_to(mask, shape), lambda: tf.ones(shape, tf.bool))
 
 
 def _square_sum(tensor: Any) -> Any:

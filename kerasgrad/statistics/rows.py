@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasgrad.statistics.measure import GRADIENT_COLUMNS, LAYER_COLUMNS, OVERALL_COLUMNS
+from kerasgrad.statistics.measure import ABSENT, GRADIENT_COLUMNS, LAYER_COLUMNS, OVERALL_COLUMNS
+from kerasgrad.statistics.moments import COLUMNS
 
 Array = NDArray[np.float64]
 
 _GRADIENT = {name: i for i, name in enumerate(GRADIENT_COLUMNS)}
+_NORMS = [_GRADIENT[name] for name in ("clipped_square_sum", "weight_square_sum", "update_square_sum")]
 _LAYER = {name: i for i, name in enumerate(LAYER_COLUMNS)}
 
 
@@ -62,12 +64,13 @@ def statistics(raw: dict[str, Array], owners: NDArray[np.int64]) -> Statistics:
     scalars = dict(zip(OVERALL_COLUMNS, raw["overall"].tolist(), strict=True))
     overflow = _overflowed(columns, scalars["loss_scale"])
     if overflow:
-        columns[:, : _GRADIENT["weight_square_sum"]] = np.nan
+        columns[:, : len(COLUMNS)] = np.nan
+        columns[:, _GRADIENT["clipped_square_sum"]] = ABSENT
         layers[:, _LAYER["signal_square_sum"]] = np.nan
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         variable = _of_gradients(columns)
         layer = _of_gradients(_by_layer(columns, owners, len(layers))) | _of_layers(layers)
-        scalars["gradient_norm"] = float(np.sqrt(_total(columns[:, _GRADIENT["square_sum"]])))
+        scalars["gradient_norm"] = float(np.sqrt(_together(columns)[_GRADIENT["square_sum"]]))
         scalars["loss_scale_overflow"] = float(overflow)
         if np.isnan(scalars["loss_scale"]):
             scalars["loss_scale"] = 1.0
@@ -78,35 +81,38 @@ def statistics(raw: dict[str, Array], owners: NDArray[np.int64]) -> Statistics:
 def _overflowed(columns: Array, loss_scale: float) -> bool:
     """Whether loss scaling skipped the update: a gradient was not finite, and no weight moved."""
     bad = np.nansum(columns[:, _GRADIENT["nonfinite"]]) > 0
-    moved = np.nansum(columns[:, _GRADIENT["update_square_sum"]]) != 0
+    updates = columns[:, _GRADIENT["update_square_sum"]]
+    moved = (updates[updates != ABSENT] != 0).any()
     return bool(not np.isnan(loss_scale) and bad and not moved)
 
 
-def _total(values: Array) -> float:
-    """Sum over the rows that have a number; NaN where none has. A gradient that holds NaN makes it NaN."""
-    return float(values[~np.isnan(values)].sum()) if not np.isnan(values).all() else float("nan")
-
-
 def _by_layer(columns: Array, owners: NDArray[np.int64], layers: int) -> Array:
-    """The same columns for all variables of each layer together, leaving out those without a gradient."""
-    merged = np.full((layers, columns.shape[1]), np.nan)
-    for row in range(layers):
-        own = columns[owners == row]
-        if not len(own):
-            continue
-        given = own[~np.isnan(own[:, _GRADIENT["zeros"]])]
-        if len(given):
-            merged[row, :7] = given[:, :7].sum(axis=0)
-            merged[row, _GRADIENT["max"]] = given[:, _GRADIENT["max"]].max()
-            merged[row, _GRADIENT["min"]] = given[:, _GRADIENT["min"]].min()
-        for name in ("clipped_square_sum", "weight_square_sum", "update_square_sum"):
-            merged[row, _GRADIENT[name]] = _total(own[:, _GRADIENT[name]])
+    """The same columns for all variables of each layer together."""
+    return np.stack([_together(columns[owners == row]) for row in range(layers)]) if layers else columns[:0]
+
+
+def _together(columns: Array) -> Array:
+    """One row for several variables: of each column the sum over those that have it, a NaN among them included."""
+    merged = np.full(columns.shape[1], np.nan)
+    merged[_NORMS] = ABSENT
+    given = columns[~np.isnan(columns[:, _GRADIENT["zeros"]])]
+    if len(given):
+        merged[: len(COLUMNS)] = given[:, : len(COLUMNS)].sum(axis=0)
+        merged[_GRADIENT["max"]] = given[:, _GRADIENT["max"]].max()
+        merged[_GRADIENT["min"]] = given[:, _GRADIENT["min"]].min()
+    for column in _NORMS:
+        taken = columns[columns[:, column] != ABSENT, column]
+        merged[column] = taken.sum() if len(taken) else ABSENT
     return merged
+
+
+def _norm(square_sum: Array) -> Array:
+    return np.sqrt(np.where(square_sum == ABSENT, np.nan, square_sum))
 
 
 def _of_gradients(columns: Array) -> dict[str, Array]:
     count, square_sum, total, high, low, zeros, nonfinite, clipped, weight, update = columns.T
-    weight_norm, update_norm = np.sqrt(weight), np.sqrt(update)
+    weight_norm, update_norm = _norm(weight), _norm(update)
     return {
         "gradient_norm": np.sqrt(square_sum),
         "gradient_mean": total / count,
@@ -114,10 +120,10 @@ def _of_gradients(columns: Array) -> dict[str, Array]:
         "gradient_max": np.maximum(np.abs(high), np.abs(low)),
         "gradient_zeros": zeros / count,
         "gradient_nonfinite": nonfinite,
-        "gradient_norm_clipped": np.sqrt(clipped),
+        "gradient_norm_clipped": _norm(clipped),
         "weight_norm": weight_norm,
         "update_norm": update_norm,
-        "update_ratio": np.where(weight_norm > 0, update_norm / weight_norm, np.nan),
+        "update_ratio": np.where(weight_norm == 0, np.nan, update_norm / weight_norm),
     }
 
 

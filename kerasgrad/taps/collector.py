@@ -24,6 +24,10 @@ Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | Non
 LATE = "it was called for the first time after the first sample, when the rows were fixed"
 NOT_CALLED = "no layer that holds it was called in the training step"
 NO_SIGNAL = "no gradient of the loss reaches its output"
+BELOW = "nothing before it is trained, so that the step computes no gradient at its output"
+NO_UPDATE = "no optimizer of Keras was applied to the model's variables in the graph of its training step"
+AT_MOST = 50
+"""Reasons for layers that come and go; a model that makes layers in its `call` has new ones at every step."""
 RAW_INPUT = "the layer is fed by raw data, so that nothing is differentiated at its input; use kerasgrad.through_time"
 
 
@@ -61,6 +65,8 @@ class Rows:
 
     Attributes:
         layers: row index by layer id.
+        kinds: of each row's layer, where in the model and of which class.
+        held: the layers themselves, so that their ids stay theirs.
         variables: the trainable variables in row order.
         owners: layer row of each variable, -1 for none.
         seen: what is the same in every step: path, units, activation, as empty `LayerSeen`.
@@ -69,6 +75,8 @@ class Rows:
     """
 
     layers: dict[int, int] = field(default_factory=dict)
+    kinds: list[str] = field(default_factory=list)
+    held: list[keras.Layer] = field(default_factory=list)
     variables: list[keras.Variable] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
     seen: list[LayerSeen] = field(default_factory=list)
@@ -122,7 +130,7 @@ class Collector:
         if self._paused or not self.forward.here():
             return gradient(target, sources, **kw)
         with self._pause():
-            return self.backward.differentiate(gradient, target, sources, self.forward.called.values(), **kw)
+            return self.backward.differentiate(gradient, target, sources, self.forward, self.guarded, **kw)
 
     def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
         """See `seams.Listener`."""
@@ -137,15 +145,18 @@ class Collector:
             if not self.rows.fixed:
                 self._fix_rows()
         layers = [LayerSeen(s.path, s.units, s.activation, not_examined=s.not_examined) for s in self.rows.seen]
-        for key, called in self.forward.called.items():
-            row = self.rows.layers.get(key)
+        for called, row in self._in_rows():
             if row is None:
-                self.rows.not_examined.setdefault(called.path, LATE)
+                self._excuse(called.path, LATE)
             else:
                 layers[row].parts = [Part(unobtrusive(p.output), p.mask, self.backward.signal_of(p)) for p in called.parts]
                 layers[row].time_input = self._time_input(called)
-        for path, reason in self.forward.not_examined.values():
-            self.rows.not_examined.setdefault(path, reason)
+        for layer, path, reason in self.forward.not_examined.values():
+            # One that has a row was met besides while Keras worked out shapes in a graph of its own.
+            fixed = bool(layer.weights)
+            has_row = id(layer) in self.rows.layers if fixed else _kind(path, layer) in self.rows.kinds
+            if not has_row:
+                self._excuse(path, reason)
         scalars = self.backward.scalars
         return Observation(
             layers,
@@ -155,6 +166,27 @@ class Collector:
             scalars.get("learning_rate"),
             scalars.get("iteration"),
         )
+
+    def _in_rows(self) -> Iterator[tuple[Called, int | None]]:
+        """The layers that were called, each with its row.
+
+        A layer that the model makes anew in each `call` is another object every time: it gets the next row that was made
+        for one of its kind and that no layer of this step has.
+        """
+        free = {row: kind for row, kind in enumerate(self.rows.kinds)}
+        known = {key: self.rows.layers[key] for key in self.forward.called if key in self.rows.layers}
+        for row in known.values():
+            free.pop(row, None)
+        for key, called in self.forward.called.items():
+            made_anew = (row for row, kind in free.items() if kind == _kind(called.path, called.layer))
+            place = known[key] if key in known else next(made_anew, None)
+            if place is not None:
+                free.pop(place, None)
+            yield called, place
+
+    def _excuse(self, path: str, reason: str) -> None:
+        if len(self.rows.not_examined) < AT_MOST:
+            self.rows.not_examined.setdefault(path, reason)
 
     def _variable(self, row: int) -> VariableSeen:
         variable = self.rows.variables[row]
@@ -184,8 +216,12 @@ class Collector:
                 rows.not_examined[called.path] = NOT_FLOAT
                 continue
             rows.layers[key] = len(rows.seen)
+            rows.kinds.append(_kind(called.path, called.layer))
+            rows.held.append(called.layer)
             rows.seen.append(self._row_of(called))
         self._fix_variables()
+        if rows.variables and not self.backward.applied:
+            rows.not_examined["gradients and updates"] = NO_UPDATE
         rows.fixed = True
 
     def _row_of(self, called: Called) -> LayerSeen:
@@ -194,7 +230,7 @@ class Collector:
         if not called.parts:
             reasons["activation"] = reasons["signal"] = NOT_FLOAT
         elif all(self.backward.signal_of(part) is None for part in called.parts):
-            reasons["signal"] = NO_SIGNAL
+            reasons["signal"] = BELOW if self.backward.is_below(called, self.forward) else NO_SIGNAL
         if called.time_input is not None and self._time_input(called) is None:
             reasons["signal_over_time"] = RAW_INPUT
         same = units.pop() if len(units) == 1 else None
@@ -230,10 +266,15 @@ class Collector:
         for row, seen in enumerate(self.rows.seen):
             if seen.path == path:
                 return row
-        told = {p: reason for p, reason in self.forward.not_examined.values()}
+        told = {path: reason for _, path, reason in self.forward.not_examined.values()}
         reason = told.get(path, NOT_CALLED)
         self.rows.seen.append(LayerSeen(path, not_examined={"activation": reason, "signal": reason}))
         return len(self.rows.seen) - 1
+
+
+def _kind(path: str, layer: keras.Layer) -> str:
+    """Where in the model a layer is, and of which class: what stays of one that is made anew in each call."""
+    return f"{path.rpartition('/')[0]}: {type(layer).__name__}"
 
 
 def _size(variable: keras.Variable) -> int:

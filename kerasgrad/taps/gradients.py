@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.observation import Part
-from kerasgrad.taps.layers import Called, Guard
+from kerasgrad.taps.layers import Called, ForwardPass, Guard
 
 
 @dataclass
@@ -52,23 +52,29 @@ class BackwardPass:
         """The model's trainable variables."""
         return list(self.model.trainable_variables)
 
+    def is_below(self, called: Called, forward: ForwardPass) -> bool:
+        """Whether nothing before a layer is trained, so that no gradient is computed at its output."""
+        keys = self._keys()
+        return called.position < first_trained(forward, frozenset(keys.values()), keys)
+
     def _keys(self) -> dict[int, int]:
         """Ids of the variables by the id of what stands for them: the Keras variable or the one inside it."""
         return {id(native): id(v) for v in self.trainable for native in (v, v.value)}
 
     def differentiate(
-        self, gradient: Callable[..., Any], target: Any, sources: Any, called: Iterable[Called], **kwargs: Any
+        self, gradient: Callable[..., Any], target: Any, sources: Any, forward: ForwardPass, guarded: Guard, **kwargs: Any
     ) -> Any:
         """Runs one gradient call, with the outputs of the layers it trains as further sources."""
-        flat = tf.nest.flatten(sources)
-        keys = self._keys()
-        trained = frozenset(keys[id(s)] for s in flat if id(s) in keys)
-        wanted = _tensors(_reached(list(called), trained, keys)) if trained else {}
+        flat, wanted, number = tf.nest.flatten(sources), {}, len(self.losses)
+        with guarded():
+            keys = self._keys()
+            trained = frozenset(keys[id(s)] for s in flat if id(s) in keys)
+            if trained:
+                self.losses.append((target, trained))
+                wanted = _tensors(reached(forward, trained, keys))
         if not wanted:
             return gradient(target, sources, **kwargs)
         results = gradient(target, [*flat, *wanted.values()], **kwargs)
-        number = len(self.losses)
-        self.losses.append((target, trained))
         for key, signal in zip(wanted, results[len(flat) :], strict=True):
             if signal is not None:
                 self.signals.setdefault(key, []).append((tf.convert_to_tensor(signal), number))
@@ -134,16 +140,19 @@ class BackwardPass:
         return next((self.scales[key] for key in self.losses[number][1] if key in self.scales), None)
 
 
-def _reached(called: list[Called], trained: frozenset[int], keys: dict[int, int]) -> list[Called]:
+def reached(forward: ForwardPass, trained: frozenset[int], keys: dict[int, int]) -> list[Called]:
     """The layers that a gradient call is about, from the first one with something to train.
 
     Asking below that, in a frozen backbone, would make the step compute gradients that it does not need.
     """
-    first = next(
-        (i for i, c in enumerate(called) if any(keys.get(id(v)) in trained for v in c.layer.trainable_variables)),
-        len(called),
-    )
-    return [c for c in called[first:] if _belongs(c, trained, keys)]
+    first = first_trained(forward, trained, keys)
+    return [c for c in forward.called.values() if c.position >= first and _belongs(c, trained, keys)]
+
+
+def first_trained(forward: ForwardPass, trained: frozenset[int], keys: dict[int, int]) -> int:
+    """Position of the first layer, among all that were called, that holds one of the variables."""
+    held = (any(keys.get(id(v)) in trained for v in layer.trainable_variables) for layer in forward.finished)
+    return next((position for position, holds in enumerate(held) if holds), len(forward.finished))
 
 
 def _belongs(called: Called, trained: frozenset[int], keys: dict[int, int]) -> bool:

@@ -29,6 +29,7 @@ class Called:
 
     layer: keras.Layer
     path: str
+    position: int
     has_sublayers: bool = False
     parts: list[Part] = field(default_factory=list)
     time_input: Part | None = None
@@ -54,7 +55,8 @@ class ForwardPass:
         self.root = root
         self.selected = selected
         self.called: dict[int, Called] = {}
-        self.not_examined: dict[int, tuple[str, str]] = {}
+        self.not_examined: dict[int, tuple[keras.Layer, str, str]] = {}
+        self.finished: list[keras.Layer] = []  # every layer that was called, whether it is selected or not
         self.passed_over = False  # whether a layer was left out because it is not selected
         self._graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         self._frames: list[_Frame] = []
@@ -87,7 +89,7 @@ class ForwardPass:
             return None
         path, reason = self._path_of(layer), self._why_not()
         if reason:
-            self.not_examined.setdefault(id(layer), (path, reason))
+            self.not_examined.setdefault(id(layer), (layer, path, reason))
             return None
         self._frames.append(_Frame(layer, path))
         return self._frames[-1]
@@ -106,6 +108,7 @@ class ForwardPass:
         return "/".join([*(frame.path for frame in self._frames[-1:]), layer.name])
 
     def _note(self, frame: _Frame, outputs: Any, args: tuple[Any, ...], kwargs: Any) -> None:
+        self.finished.append(frame.layer)
         parts = [Part(t, _mask(t)) for t in keras.tree.flatten(outputs) if _is_float(t)]
         # A container that hands on what its last layer gave adds nothing to that layer's row.
         handed_on = {id(part.output) for inner in frame.inside for part in inner.parts}
@@ -121,7 +124,7 @@ class ForwardPass:
             return
         entry = self.called.get(id(frame.layer))
         if entry is None:
-            entry = Called(frame.layer, self._unique(frame.path))
+            entry = Called(frame.layer, self._unique(frame.path), len(self.finished) - 1)
             entry.ancestors = tuple(f.layer for f in reversed(self._frames))
             self.called[id(frame.layer)] = entry
         entry.has_sublayers = entry.has_sublayers or bool(frame.inside)
@@ -153,7 +156,18 @@ def _is_float(tensor: Any) -> bool:
 
 
 def _mask(tensor: Any) -> Any:
-    return getattr(tensor, "_keras_mask", None)
+    """The mask that came with a tensor, if it is one of its leading axes.
+
+    A layer that pools time away may still hand its input's mask on; it says nothing about the output then. Only attention
+    scores have a mask of all their axes, of which there are more than two.
+    """
+    mask = getattr(tensor, "_keras_mask", None)
+    if mask is None or mask.shape.rank is None or mask.shape.rank > tensor.shape.rank:
+        return None
+    if mask.shape.rank == tensor.shape.rank <= 2:
+        return None
+    axes = zip(mask.shape[1:], tensor.shape[1:], strict=False)
+    return mask if all(m == t or m == 1 for m, t in axes) else None
 
 
 def _own_variables(layer: keras.Layer) -> bool:

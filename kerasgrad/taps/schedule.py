@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Protocol, runtime_checkable
 
 from kerasgrad.taps.overhead import Overhead
@@ -106,8 +107,9 @@ def schedule(update_freq: object) -> Schedule:
     named = {"auto": Auto, "epoch": EachEpoch, "batch": lambda: Every(1)}
     if isinstance(update_freq, str) and update_freq in named:
         return named[update_freq]()  # type: ignore[no-any-return, operator]
-    if isinstance(update_freq, int) and not isinstance(update_freq, bool) and update_freq > 0:
-        return Every(update_freq)
+    whole = isinstance(update_freq, Integral) and not isinstance(update_freq, bool)  # NumPy's integers too
+    if whole and (n := int(update_freq)) > 0:  # type: ignore[call-overload]
+        return Every(n)
     if isinstance(update_freq, Schedule):
         return update_freq
     if callable(update_freq):

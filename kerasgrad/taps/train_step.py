@@ -59,7 +59,7 @@ class WatchedStep:
         return self.beneath.plain if isinstance(self.beneath, WatchedStep) else self.beneath
 
     def __call__(self, iterator: Any) -> Any:
-        """Runs the step. If it cannot be built, the model's own runs in its place, on the same data."""
+        """Runs the step. If it cannot be built, the model's own runs in its place."""
         self.model.train_function = self.plain
         if not self.wanted(iterator):
             return self.beneath(iterator)
@@ -71,8 +71,9 @@ class WatchedStep:
         except Exception as error:
             if not self._is_ours(error):
                 raise
+            logs = self.beneath(iterator)  # an error of the user's own comes again here, and is not ours to report
             self.on_failure(error)
-            return self.beneath(iterator)
+            return logs
         self.traced = True
         return self.unpack(outputs)
 

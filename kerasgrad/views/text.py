@@ -75,7 +75,7 @@ def number(value: float) -> str:
     """A number with three significant digits, `-` where there is none."""
     if np.isnan(value):
         return NOTHING
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
+    if value == 0 or 1e-2 <= abs(value) < 1e4:
         return f"{value:.3g}"
     return f"{value:.1e}"
 
@@ -105,6 +105,18 @@ def _last(values: Any) -> float:
     return float(given[-1]) if len(given) else float("nan")
 
 
+def _shown(run: Run) -> int:
+    """The sample that the report is about: the last, or the last one whose gradients loss scaling did not throw away."""
+    kept = np.flatnonzero(run.overall("loss_scale_overflow") != 1)
+    return int(kept[-1]) if len(kept) else len(run) - 1
+
+
+def _cell(column: Any, sample: int, form: Any) -> str:
+    """A number of that sample; `nan` where it was measured and is none, `-` where it never was."""
+    value = float(column[sample])
+    return "nan" if np.isnan(value) and not np.isnan(column).all() else str(form(value))
+
+
 def _learning(run: Run) -> Any:
     """The last signal of the layers that own variables."""
     owners = sorted({owner for owner in run.schema.owners if owner >= 0})
@@ -118,9 +130,9 @@ def _heading(run: Run) -> Text:
     if not len(run):
         return Text(lines[0] + "\nNo sample yet.")
     loss = run.overall("loss")
-    what = f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}"
-    fell = f"loss {number(float(loss[0]))} -> {number(_last(loss))}"
-    norm, dead = number(_last(run.overall("gradient_norm"))), share(_last(run.overall("dead_fraction")))
+    what, now = f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}", _shown(run)
+    fell = f"loss {number(float(loss[0]))} -> {_cell(loss, -1, number)}"
+    norm, dead = (_cell(run.overall(n), now, f) for n, f in (("gradient_norm", number), ("dead_fraction", share)))
     lines.append(f"{what}; {fell}; gradient norm {norm}; dead units {dead}")
     ratio, factor = _last(run.overall("depth_ratio")), _last(run.overall("decay_factor"))
     if not np.isnan(ratio):
@@ -132,42 +144,47 @@ def _heading(run: Run) -> Text:
 
 
 _COLUMNS = (
-    ("gradient", "gradient_norm", number),
-    ("signal", "signal_rms", number),
-    ("update/w", "update_ratio", number),
-    ("act. mean", "activation_mean", number),
-    ("std", "activation_std", number),
-    ("zeros", "activation_zeros", share),
-    ("dead", "dead_fraction", share),
-    ("saturated", "saturated_fraction", share),
+    ("gradient", "gradient_norm", number, 8),
+    ("signal", "signal_rms", number, 7),
+    ("update/w", "update_ratio", number, 8),
+    ("act. mean", "activation_mean", number, 9),
+    ("std", "activation_std", number, 7),
+    ("zeros", "activation_zeros", share, 5),
+    ("dead", "dead_fraction", share, 5),
+    ("saturated", "saturated_fraction", share, 9),
 )
+"""Heading, statistic, how it is written, and the width that it needs."""
 
 
 def _layers(run: Run) -> RenderableType:
     if not len(run):
         return Text("")
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        caption="bar: signal, one block less for each factor of ten below the largest",
-        caption_justify="left",
-    )
-    table.add_column("layer", no_wrap=True, overflow="ellipsis", max_width=34)
+    caption = "bar: signal, one block less for each factor of ten below the largest"
+    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
+    tables = {name: run.table(name, "layer") for _, name, _, _ in _COLUMNS}
+    shown = [column for column in _COLUMNS if not np.isnan(tables[column[1]]).all()]
+    kind = max(map(len, (*run.schema.activations, "activation")), default=0)
+    room = WIDTH - 4 - kind - BAR - 2 * (len(shown) + 3) - sum(width for *_, width in shown)
+    table.add_column("layer", no_wrap=True)
     table.add_column("activation", no_wrap=True)
-    values = {name: [_last(column) for column in run.table(name, "layer").T] for _, name, _ in _COLUMNS}
-    shown = [column for column in _COLUMNS if not np.isnan(values[column[1]]).all()]
-    for heading, name, _ in shown:
-        table.add_column(heading, justify="right", no_wrap=True)
+    for heading, name, _, width in shown:
+        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
         if name == "signal_rms":
             table.add_column("", min_width=BAR, no_wrap=True)
-    signal = np.array(values["signal_rms"])
+    signal, now = tables["signal_rms"][_shown(run)], _shown(run)
     for row, path in enumerate(short(run.layers)):
         cells = []
-        for _, name, form in shown:
-            cells.append(form(values[name][row]))
+        for _, name, form, _ in shown:
+            cells.append(_cell(tables[name][:, row], now, form))
             if name == "signal_rms":
                 cells.append(bar(signal[row], signal))
-        table.add_row(Text(path), run.schema.activations[row], *cells)
+        table.add_row(Text(cropped(path, max(room, 12))), run.schema.activations[row], *cells)
     return table
+
+
+def cropped(path: str, room: int) -> str:
+    """A path with its end kept, which tells layers apart."""
+    return path if len(path) <= room else "…" + path[len(path) - room + 1 :]
 
 
 def short(paths: tuple[str, ...]) -> list[str]:
@@ -180,7 +197,7 @@ def short(paths: tuple[str, ...]) -> list[str]:
 
 
 def _notes(run: Run) -> list[Text]:
-    lines = [f"not examined: {path}: {reason}" for path, reason in run.not_examined.items()]
+    lines = [*_bad_numbers(run), *_reasons(run.not_examined)]
     if run.kept_every > 1:
         lines.append(f"in memory every {run.kept_every}th sample is kept, evenly thinned; the event file has all")
     overflows = run.facts.get("loss_scale_overflows", 0)
@@ -189,3 +206,29 @@ def _notes(run: Run) -> list[Text]:
     lines += [f"damaged: {what}" for what in run.facts.get("damaged", [])]
     lines += list(run.facts.get("notes", []))
     return [Text(line) for line in lines]
+
+
+def _bad_numbers(run: Run) -> list[str]:
+    """Where NaN or infinity was met first."""
+    lines = []
+    for what in ("activation", "gradient"):
+        found = run.table(f"{what}_nonfinite", "layer") > 0
+        if found.any():
+            first = int(np.flatnonzero(found.any(axis=1))[0])
+            where = [short(run.layers)[row] for row in np.flatnonzero(found[first])]
+            lines.append(
+                f"NaN or infinity in the {what} of {len(where)} layers since step {run.steps[first]}: {_few(where)}"
+            )
+    return lines
+
+
+def _reasons(not_examined: Mapping[str, str]) -> list[str]:
+    """The layers that share a reason, in one line."""
+    grouped: dict[str, list[str]] = {}
+    for path, reason in not_examined.items():
+        grouped.setdefault(reason, []).append(path)
+    return [f"not examined: {_few(paths)}: {reason}" for reason, paths in grouped.items()]
+
+
+def _few(paths: list[str], most: int = 4) -> str:
+    return ", ".join(paths[:most]) + (f" and {len(paths) - most} more" if len(paths) > most else "")
