@@ -20,6 +20,9 @@ NOISE = 1e-6
 # Their cells and inner layers run inside a loop, where nobody can stand; the package says so in `not_examined`.
 PER_STEP = (keras.layers.RNN, keras.layers.TimeDistributed)
 
+DEEP = {"mobilenet", "resnet50v2"}
+"""So deep that a graph and an eager step differ by more than the tolerance (1.4e-5 in MobileNetV2's first gradients), with
+nobody watching; there the step runs eagerly too, like the twin, so that only the statistics are compared."""
 SLOW = {"mobilenet", "resnet50v2", "densenet", "transformer", "resnet_plain", "mlp_residual", "gru", "frozen"}
 
 
@@ -153,7 +156,7 @@ def check_units(run: kerasgrad.Run, path: str, arrays: list[Any], masks: list[An
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in GRID if n != "gan"])
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_equals_twin(name: str) -> None:
-    case = GRID[name]()
+    case = GRID[name](run_eagerly=True) if name in DEEP else GRID[name]()
     model = case.model
     model(first(case.x))
     states = [v.numpy() for v in model.variables]
