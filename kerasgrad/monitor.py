@@ -7,7 +7,6 @@ import copy
 import functools
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgrad import events, facts
+from kerasgrad.inbox import Inbox
+from kerasgrad.observation import Observation
 from kerasgrad.recorder import Recorder
-from kerasgrad.run import Run, Sample, Schema
+from kerasgrad.run import Run, Schema
 from kerasgrad.statistics.measure import measure
+from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps.collector import Layers, Rows, chooses
 from kerasgrad.taps.overhead import Overhead
 from kerasgrad.taps.schedule import Auto, schedule
@@ -111,7 +113,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._resumed: tuple[Path, Run] | None = None
         self._overhead = Overhead()
         self._steps: list[WatchedStep] = []
-        self._pending: deque[tuple[int, dict[str, Any], Rows]] = deque()
+        self._inbox = Inbox()
         self._logged = dict.fromkeys(LOGGED, float("nan"))
         self._epoch_start = 0  # steps before this epoch
         self._epoch_batches = 0  # steps done in this epoch
@@ -132,7 +134,7 @@ class GradientMonitor(keras.callbacks.Callback):
     @property
     def run(self) -> Run:
         """What was recorded so far. Its `repr` is the report."""
-        self._drain_all()
+        self._drain()
         if self._recorder is not None:
             return self._recorder.run
         reason = "no training has been watched yet" if self._failure is None else self._said
@@ -154,7 +156,7 @@ class GradientMonitor(keras.callbacks.Callback):
             )
         super().set_model(model)
         if self._watched_model is not None and self._watched_model is not model:
-            self._leave_model()
+            self._close()
             self._forget_model()
         self._watched_model = model
 
@@ -179,7 +181,8 @@ class GradientMonitor(keras.callbacks.Callback):
         """Called by Keras: decides whether the step that comes is sampled."""
         self._end_interval()
         self._epoch_batches = max(self._epoch_batches, batch)
-        self._drain(keep=1)
+        if self._inbox:
+            self._drain(keep=1, at_once=False)
         self._armed = self._due(batch)
         if self._armed:
             self._arm()
@@ -190,7 +193,7 @@ class GradientMonitor(keras.callbacks.Callback):
         planned = (self.params or {}).get("steps")
         self._epoch_batches = max(self._epoch_batches, min(batch + 1, planned or batch + 1))
         if self._log_metrics:
-            self._drain_all()
+            self._drain()
             self._add_to(logs)
 
     @_guarded
@@ -214,19 +217,17 @@ class GradientMonitor(keras.callbacks.Callback):
     @_guarded
     def _end_epoch(self) -> None:
         self._end_interval()
-        self._drain(keep=0)
+        self._drain()
         if self._recorder is not None and self._recorder.rested():
             self._update_facts()
             self._recorder.flush()
-
-    @_guarded
-    def _drain_all(self) -> None:
-        self._drain(keep=0)
 
     def _end_interval(self) -> None:
         """Ends the time that belongs to the step that was begun last."""
         if self._begun is not None:
             self._overhead.step(time.perf_counter() - self._begun, self._armed)
+            if self._armed:
+                self._inbox.note({"sample_seconds": self._overhead.last, "overhead": self._overhead.share})
         self._begun = None
 
     # Sampling.
@@ -256,9 +257,15 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def _watched_step(self) -> WatchedStep:
         compiled = bool(self.model.jit_compile) and not self.model.run_eagerly
-        compute = functools.partial(measure, compiled=compiled, histograms=self._histograms)
-        odd = self._is_odd if compiled else None
-        return watch(self.model, compute, self._selected, self._receive, self._fail, self._is_expected, odd)
+        packing, odd = Packing(), self._is_odd if compiled else None
+
+        def compute(seen: Observation) -> Any:
+            return packing.pack(measure(seen, compiled=compiled, histograms=self._histograms))
+
+        def receive(measured: Any, rows: Rows) -> None:
+            self._receive(lambda: packing.unpack(np.asarray(measured)), rows)
+
+        return watch(self.model, compute, self._selected, receive, self._fail, self._is_expected, odd)
 
     def _is_expected(self) -> bool:
         """Whether the fit that armed the step still runs; each fit gives the model a `History` of its own."""
@@ -270,30 +277,29 @@ class GradientMonitor(keras.callbacks.Callback):
         return bool(planned and planned > 1 and self._epoch_batches + self.model.steps_per_execution >= planned)
 
     @_guarded
-    def _receive(self, tensors: dict[str, Any], rows: Rows) -> None:
+    def _receive(self, read: Callable[[], dict[str, Any]], rows: Rows) -> None:
         """Takes what a watched step measured; it is read when the next one is under way."""
         executed = self.model.steps_per_execution
         planned = (self.params or {}).get("steps") or self._epoch_batches + executed
         last = min(self._epoch_batches + executed, max(planned, self._epoch_batches + 1)) - 1
-        self._pending.append((self._epoch_start + last, tensors, rows))
+        self._inbox.add(self._epoch_start + last, read, rows)
 
-    def _drain(self, keep: int) -> None:
-        """Records the samples that were taken, all but the newest `keep`."""
-        while len(self._pending) > keep and self._failure is None:
-            began = time.perf_counter()
-            step, tensors, rows = self._pending.popleft()
-            raw = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-            if self._recorder is None or rows is not self._rows:
-                step -= self._open(raw, rows)
-            sample = self._record(step, raw)
-            self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
-            self._overhead.bookkeeping(time.perf_counter() - began)
-
-    def _record(self, step: int, raw: dict[str, Any]) -> Sample:
-        if self._recorder is None:
-            raise RuntimeError("A sample came before its run was opened.")
-        extra = {"sample_seconds": self._overhead.last, "overhead": self._overhead.share}
-        return self._recorder.record(step, time.time(), raw, extra)
+    @_guarded
+    def _drain(self, keep: int = 0, at_once: bool = True) -> None:
+        """Reads the samples that were taken, all but the newest `keep`; records them at once or when it pays."""
+        began = time.perf_counter()
+        self._inbox.read(keep)
+        if at_once or self._inbox.is_due:
+            waiting = self._inbox.take()
+            for i, (rows, taken) in enumerate(waiting):
+                if self._recorder is None or rows is not self._rows:
+                    ahead = self._open(taken[0].raw, rows)
+                    for one in (one for _, group in waiting[i:] for one in group):
+                        one.step -= ahead
+                if self._recorder is not None:
+                    sample = self._recorder.record(taken)
+                    self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
+        self._overhead.bookkeeping(time.perf_counter() - began)
 
     def _add_to(self, logs: Any) -> None:
         if isinstance(logs, dict):
@@ -342,7 +348,7 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._resumed is not None and run is not self._resumed[1]:
             ahead = self._offset
             self._epoch_start -= ahead
-            self._pending = deque((step - ahead, tensors, of) for step, tensors, of in self._pending)
+            self._inbox.shift(ahead)
         self._resumed = None
         self._recorder = Recorder(run, folder, self._window, rows.owners)
         self._update_facts()
@@ -365,11 +371,8 @@ class GradientMonitor(keras.callbacks.Callback):
         }
 
     @_guarded
-    def _leave_model(self) -> None:
-        self._close()
-
     def _close(self) -> None:
-        self._drain(keep=0)
+        self._drain()
         if self._recorder is not None:
             self._update_facts()
             self._recorder.close()
@@ -387,7 +390,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def _fail(self, error: Exception) -> None:
         """Gives up watching, says so once, and lets the training go on."""
         self._failure = error
-        self._pending.clear()
+        self._inbox = Inbox()
         self._armed = False
         note = self._said = f"watching stopped at step {self.step}: {type(error).__name__}: {error}"
         if self._recorder is not None:

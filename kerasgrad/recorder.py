@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,36 @@ import numpy as np
 from kerasgrad import events
 from kerasgrad.run import Run, Sample
 from kerasgrad.statistics.rows import merge_replicas, statistics
-from kerasgrad.statistics.units import DORMANT, DORMANT_SIGNAL, UnitHistory, dormant_fraction
+from kerasgrad.statistics.units import DORMANT, DORMANT_SIGNAL, UnitHistory
 
 logger = logging.getLogger("kerasgrad")
 
-Raw = dict[str, Any]
+UNIT_STATISTICS = ("dead_fraction", "dormant_fraction", "dormant_signal_fraction")
 
 FLUSH_SECONDS = 2.0
 """How long what is known may stay off the disk."""
+
+
+@dataclass
+class Taken:
+    """What was measured in one step.
+
+    Attributes:
+        step: the monitor's step.
+        wall_time: seconds since 1970.
+        raw: the tensors of `statistics.measure` as arrays with a leading axis of replicas.
+        extra: further overall statistics.
+    """
+
+    step: int
+    wall_time: float
+    raw: dict[str, Any]
+    extra: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rounded(self) -> dict[str, float]:
+        """`extra` in the precision in which it is kept."""
+        return {name: float(np.float32(value)) for name, value in self.extra.items()}
 
 
 class Recorder:
@@ -39,71 +62,78 @@ class Recorder:
         self.run = run
         self.folder = folder
         self.owners = owners
-        self._histories = {path: UnitHistory(units, window) for path, units in run.units.items()}
+        self._history = UnitHistory(run.units, window)
+        self._watched = np.array([run.schema.layers.index(path) for path in run.units], np.int64)
         self._writer: events.Writer | None = None
         self._disk_failed = False
         self._flushed = 0.0
 
-    def record(self, step: int, wall_time: float, raw: Raw, extra: Mapping[str, float]) -> Sample:
-        """Adds a sample.
+    def record(self, taken: Sequence[Taken]) -> Sample:
+        """Adds samples, of which many at once cost little more than one.
 
         Args:
-            step: the monitor's step.
-            wall_time: seconds since 1970.
-            raw: the tensors that `statistics.measure` left, as arrays with a leading axis of replicas.
-            extra: further overall statistics.
+            taken: at least one, in the order of their steps.
 
         Returns:
-            The sample, as it was added.
+            The last of them, as it was added.
         """
-        schema, raw, owners = self.run.schema, merge_replicas(raw), np.array(self.owners, np.int64)
-        found = statistics(raw, owners)
-        layer, overall = found.layer | self._of_units(raw["units"], step), {**found.overall, **extra}
-        overall["dead_fraction"] = self._dead(layer["dead_fraction"])
-        if overall["loss_scale_overflow"]:
-            self.run.facts["loss_scale_overflows"] = self.run.facts.get("loss_scale_overflows", 0) + 1
-            layer["dormant_signal_fraction"] = np.full(len(schema.layers), np.nan)
-        sample = Sample(
-            step,
-            wall_time,
-            {k: _float32(v) for k, v in layer.items()},
-            {k: _float32(v[owners >= 0]) for k, v in found.variable.items()},
-            {k: float(np.float32(v)) for k, v in overall.items()},
-            self._over_time(raw),
-            _float32(raw["histogram"]) if "histogram" in raw else None,
-        )
-        self.run.append(sample)
-        self._on_disk(lambda writer: writer.sample(sample))
-        return sample
+        schema, owners = self.run.schema, np.array(self.owners, np.int64)
+        raws = [{name: merge_replicas(name, values) for name, values in one.raw.items()} for one in taken]
+        columns, layers, scalars = (np.stack([raw[name] for raw in raws]) for name in ("variables", "layers", "overall"))
+        found = statistics(columns, layers, scalars, owners)
+        overflow = found.overall["loss_scale_overflow"] > 0
+        if overflow.any():
+            self.run.facts["loss_scale_overflows"] = self.run.facts.get("loss_scale_overflows", 0) + int(overflow.sum())
+        of_units = [self._of_units(raw["units"], one.step) for raw, one in zip(raws, taken, strict=True)]
+        layer = found.layer | {name: np.stack([rows[name] for rows in of_units]) for name in UNIT_STATISTICS}
+        layer["dormant_signal_fraction"][overflow] = np.nan
+        dead = {"dead_fraction": np.array([self._dead(rows) for rows in layer["dead_fraction"]])}
+        with np.errstate(over="ignore"):
+            by_layer = {name: values.astype(np.float32) for name, values in layer.items()}
+            by_variable = {name: values[:, owners >= 0].astype(np.float32) for name, values in found.variable.items()}
+            overall = {name: values.astype(np.float32).tolist() for name, values in (found.overall | dead).items()}
+            samples = [
+                Sample(
+                    one.step,
+                    one.wall_time,
+                    {name: values[i] for name, values in by_layer.items()},
+                    {name: values[i] for name, values in by_variable.items()},
+                    {name: values[i] for name, values in overall.items()} | one.rounded,
+                    self._over_time(raws[i]),
+                    raws[i]["histogram"].astype(np.float32) if schema.bins else None,
+                )
+                for i, one in enumerate(taken)
+            ]
+        for sample in samples:
+            self.run.append(sample)
+            self._on_disk(lambda writer, sample=sample: writer.sample(sample))
+        return samples[-1]
 
     def _of_units(self, sums: Any, step: int) -> dict[str, Any]:
         """The statistics that come from single units: dead, dormant by activation, dormant by signal."""
-        schema = self.run.schema
-        rows = {
-            n: np.full(len(schema.layers), np.nan) for n in ("dead_fraction", "dormant_fraction", "dormant_signal_fraction")
-        }
-        start = 0
-        for path, count in schema.units.items():
-            row = schema.layers.index(path)
-            activity, signal = sums[:, start : start + count]
-            rows["dead_fraction"][row] = self._histories[path].dead_fraction(activity, step)
-            rows["dormant_fraction"][row] = dormant_fraction(activity, DORMANT)
-            rows["dormant_signal_fraction"][row] = dormant_fraction(signal, DORMANT_SIGNAL)
-            start += count
-        return rows
+        activity, signal = sums
+        layers = self._history.layers
+        found = (
+            self._history.dead_fraction(activity, step),
+            layers.dormant_fraction(activity, DORMANT),
+            layers.dormant_fraction(signal, DORMANT_SIGNAL),
+        )
+        rows = np.full((len(found), len(self.run.schema.layers)), np.nan)
+        rows[:, self._watched] = found
+        return dict(zip(UNIT_STATISTICS, rows, strict=True))
 
     def _dead(self, fractions: Any) -> float:
         """Dead units over all watched layers."""
-        counts = np.array([self.run.schema.units.get(path, 0) for path in self.run.layers], float)
-        known = ~np.isnan(fractions) & (counts > 0)
-        return float((fractions[known] * counts[known]).sum() / counts[known].sum()) if known.any() else math.nan
+        counts, shares = self._history.layers.counts, fractions[self._watched]
+        known = ~np.isnan(shares)
+        return float(shares[known] @ counts[known] / counts[known].sum()) if known.any() else math.nan
 
-    def _over_time(self, raw: Raw) -> dict[str, Any]:
+    def _over_time(self, raw: dict[str, Any]) -> dict[str, Any]:
         rows = {}
         for name, values in raw.items():
             if name.startswith("time/"):
                 with np.errstate(invalid="ignore"):
-                    rows[self.run.layers[int(name[5:])]] = _float32(np.sqrt(values[:, 1] / values[:, 0]))
+                    rows[self.run.layers[int(name[5:])]] = np.sqrt(values[:, 1] / values[:, 0]).astype(np.float32)
         return {path: row for path, row in rows.items() if path in self.run.schema.recurrent}
 
     def rested(self) -> bool:
@@ -151,8 +181,3 @@ class Recorder:
             note = f"writing to {self.folder} failed after step {self.run.steps[-1:]}: {error}; the run goes on in memory"
             self.run.facts.setdefault("notes", []).append(note)
             logger.warning("kerasgrad: %s. Training is not affected.", note)
-
-
-def _float32(values: Any) -> Any:
-    with np.errstate(over="ignore"):
-        return np.asarray(values, np.float32)

@@ -14,7 +14,7 @@ from kerasgrad.run import Units
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.moments import COLUMNS, FEW, moments, square_sums
 from kerasgrad.statistics.rows import through_depth
-from kerasgrad.statistics.units import UnitHistory, dormant_fraction
+from kerasgrad.statistics.units import Layers, UnitHistory
 
 
 def reference(x: Any) -> dict[str, float]:
@@ -98,7 +98,7 @@ def test_masked_entries_count_in_nothing() -> None:
 
 def test_half_precision_is_widened() -> None:
     x = tf.cast(tf.fill([100, 100], 300.0), tf.float16)  # the square of 300 overflows float16
-    assert moments([x]).numpy()[0, 1] == pytest.approx(9e4 * 1e4)
+    assert moments([x]).numpy()[0, COLUMNS.index("square_sum")] == pytest.approx(9e4 * 1e4)
 
 
 def test_histogram_counts_every_entry_once() -> None:
@@ -113,28 +113,44 @@ def test_histogram_counts_every_entry_once() -> None:
 
 
 def test_dormant() -> None:
-    assert dormant_fraction(np.array([1.0, 1.0, 0.01, 0.0]), 0.025) == 0.5
-    assert dormant_fraction(np.zeros(3), 0.025) == 1.0
-    assert np.isnan(dormant_fraction(np.array([1.0, np.nan]), 0.025))
+    layers = Layers(np.array([4, 3, 2]))
+    shares = layers.dormant_fraction(np.array([1.0, 1.0, 0.01, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan]), 0.025)
+    assert shares[:2].tolist() == [0.5, 1.0] and np.isnan(shares[2])
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=30), st.integers(1, 6))
+@given(st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=30), st.integers(1, 6))
 def test_dead_is_silence_over_the_window(firing: list[list[bool]], window: int) -> None:
-    history = UnitHistory(Units.unseen(3), window)
+    """Two layers; the second one is not called in every third step."""
+    units = {"a": Units.unseen(3), "b": Units.unseen(2)}
+    history = UnitHistory(units, window)
+    seen: dict[str, list[tuple[int, list[bool]]]] = {"a": [], "b": []}
     for i, fired in enumerate(firing):
-        share = history.dead_fraction(np.array(fired, float), step=10 * i)
-        last = np.array(firing[max(0, i + 1 - window) : i + 1])
-        assert share == pytest.approx((~last.any(axis=0)).mean())
-    steps = [max((10 * i for i, fired in enumerate(firing) if fired[u]), default=-1) for u in range(3)]
-    assert history.units.last_fired.tolist() == steps
+        activity, steps = np.array(fired, float), {"a": fired[:3], "b": fired[3:]}
+        if i % 3 == 2:
+            activity[3:] = np.nan
+            del steps["b"]
+        shares = dict(zip("ab", history.dead_fraction(activity, step=10 * i), strict=True))
+        for path, row in steps.items():
+            seen[path].append((10 * i, row))
+            last = np.array([row for _, row in seen[path][-window:]])
+            assert shares[path] == pytest.approx((~last.any(axis=0)).mean())
+        assert ("b" in steps) != np.isnan(shares["b"])
+    for path, rows in seen.items():
+        last_fired = [max((s for s, row in rows if row[u]), default=-1) for u in range(len(units[path].last_fired))]
+        assert units[path].last_fired.tolist() == last_fired and units[path].samples == len(rows)
 
 
 def test_through_depth() -> None:
     signal = 1e-2 * 0.25 ** np.arange(20)[::-1]
-    found = through_depth(signal)
-    assert found["decay_factor"] == pytest.approx(0.25)
-    assert found["depth_ratio"] == pytest.approx(0.25**15, rel=1e-6)
-    assert np.isnan(through_depth(np.array([1.0]))["depth_ratio"])
     underflown = np.concatenate([np.zeros(5), signal[5:]])
-    assert through_depth(underflown)["depth_ratio"] == 0 and through_depth(underflown)["decay_factor"] == pytest.approx(0.25)
+    with_gaps = np.where(np.arange(20) % 3 == 1, np.nan, signal)
+    found = through_depth(np.stack([signal, underflown, with_gaps, np.full(20, np.nan)]))
+    assert found["decay_factor"][:2] == pytest.approx([0.25, 0.25])
+    assert found["depth_ratio"][:2] == pytest.approx([0.25**15, 0.0], rel=1e-6)
+    line = np.flatnonzero(~np.isnan(with_gaps))
+    slope = np.polyfit(np.arange(len(line)), np.log(with_gaps[line]), 1)[0]
+    assert found["decay_factor"][2] != pytest.approx(np.exp(-slope))  # depth counts the layers without a signal too
+    assert found["decay_factor"][2] == pytest.approx(0.25)
+    assert np.isnan([values[3] for values in found.values()]).all()
+    assert np.isnan(through_depth(np.array([[1.0]]))["depth_ratio"]).all()

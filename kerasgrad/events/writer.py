@@ -25,6 +25,7 @@ _DT_STRING = 7
 SCALARS = ("loss", "gradient_norm", "depth_ratio", "dead_fraction", "learning_rate", "overhead")
 """Overall statistics that are ordinary scalars besides, for plain TensorBoard and whatever mirrors it."""
 SCALAR_PREFIX = "health/"
+OVERALL = names("overall")
 
 _numbers = itertools.count()
 
@@ -62,27 +63,25 @@ class Writer:
         """Appends one sample: a float32 tensor per statistic, and a few scalars."""
         event = Event(wall_time=sample.wall_time, step=sample.step)
         for statistic, row in sample.layer.items():
-            self._add_rows(event, statistic, self.schema.layers, row)
+            self._add_rows(event, statistic, {"rows": self.schema.layers}, row)
         for statistic, row in sample.variable.items():
-            self._add_rows(event, f"variable/{statistic}", self.schema.variables, row)
-        overall = np.array([sample.overall.get(name, np.nan) for name in names("overall")], np.float32)
-        self._add(event, "overall", overall, {"rows": list(names("overall"))})
+            self._add_rows(event, f"variable/{statistic}", {"rows": self.schema.variables}, row)
+        overall = np.array([sample.overall.get(name, np.nan) for name in OVERALL], np.float32)
+        self._add(event, "overall", overall, {"rows": OVERALL})
         for path, row in sample.over_time.items():
             self._add(event, f"signal_over_time/{path}", row, {"layer": path})
         if sample.histogram is not None:
-            self._add(
-                event, "gradient_histogram", sample.histogram, {"rows": list(self.schema.layers), "bins": self.schema.bins}
-            )
+            self._add(event, "gradient_histogram", sample.histogram, {"rows": self.schema.layers, "bins": self.schema.bins})
         for name in SCALARS:
             value = sample.overall.get(name, np.nan)
             if not np.isnan(value):
                 event.summary.value.add(tag=SCALAR_PREFIX + name, simple_value=value)
         self._write(event)
 
-    def _add_rows(self, event: Event, tag: str, rows: tuple[str, ...], values: Any) -> None:
+    def _add_rows(self, event: Event, tag: str, metadata: Mapping[str, Any], values: Any) -> None:
         # A statistic that the run does not have is left out; reading it back gives NaN.
         if not np.isnan(values).all():
-            self._add(event, tag, values, {"rows": list(rows)})
+            self._add(event, tag, values, metadata)
 
     def units(self, step: int, units: Mapping[str, Units]) -> None:
         """Appends what is known of single units so far; the last of these counts."""

@@ -68,17 +68,17 @@ def _values(gradient: Any, compiled: bool) -> Any:
 def _variables(observation: Observation, gradients: list[Any]) -> Any:
     seen = observation.variables
     columns = _scattered(moments([g for g in gradients if g is not None]), gradients)
+    count, zeros = columns[:, COLUMNS.index("count")], columns[:, COLUMNS.index("zeros")]
     sizes = tf.constant([float(v.size) for v in seen], tf.float64)
     # Rows that a sparse gradient leaves out are zeros.
-    zeros = columns[:, 5] + sizes - columns[:, 0]
-    moment = tf.concat([sizes[:, None], columns[:, 1:5], zeros[:, None], columns[:, 6:]], axis=1)
+    counts = tf.stack([sizes, zeros + sizes - count], axis=1)
     clipped = [None if v.clipped is None else _values(v.clipped, compiled=False) for v in seen]
     updates = [None if v.after is None else widened(v.after) - widened(v.before) for v in seen]
     norms = [
         _scattered(square_sums([t for t in tensors if t is not None])[:, 1:], tensors, ABSENT)
         for tensors in (clipped, [v.before for v in seen], updates)
     ]
-    return tf.concat([moment, *norms], axis=1)
+    return tf.concat([counts, columns[:, 2:], *norms], axis=1)
 
 
 def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
@@ -108,11 +108,13 @@ def _merged_moments(parts: list[tuple[int, Part]], layers: int) -> Any:
     rows = [row for row, _ in parts]
     if not rows:
         return tf.fill([layers, len(COLUMNS)], tf.constant(_NAN, tf.float64))
-    sums = tf.math.unsorted_segment_sum(each, rows, layers)
-    high = tf.math.unsorted_segment_max(each[:, 3:4], rows, layers)
-    low = tf.math.unsorted_segment_min(each[:, 4:5], rows, layers)
-    merged = tf.concat([sums[:, :3], high, low, sums[:, 5:]], axis=1)
-    return _blank(merged, set(range(layers)) - set(rows))
+    if rows == list(range(layers)):  # one tensor each, as in most models
+        return each
+    high, low = COLUMNS.index("max"), COLUMNS.index("min")
+    sums = tf.math.unsorted_segment_sum(each[:, :high], rows, layers)
+    highest = tf.math.unsorted_segment_max(each[:, high:low], rows, layers)
+    lowest = tf.math.unsorted_segment_min(each[:, low:], rows, layers)
+    return _blank(tf.concat([sums, highest, lowest], axis=1), set(range(layers)) - set(rows))
 
 
 def _signals(parts: list[tuple[int, Part]], layers: int) -> Any:

@@ -2,17 +2,19 @@
 
 The usual path reads each tensor in its own precision with the few reductions that run at memory speed. float32 squares
 lose everything below 1e-19 and above 1e19, and a variance taken from moments loses what lies far below the mean: where
-any tensor is in such a range, which is seen from the first results, a second path in float64 replaces them. A deep
-sigmoid net, whose gradients pass 1e-19, is just what this package is for.
+any tensor of a group is in such a range, which is seen from the first results, a second path in float64 replaces those
+of the group. A deep sigmoid net, whose gradients pass 1e-19, is just what this package is for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-COLUMNS = ("count", "square_sum", "sum", "max", "min", "zeros", "nonfinite")
+COUNTS = ("count", "zeros", "nonfinite")
+COLUMNS = (*COUNTS, "square_sum", "sum", "max", "min")
 """What `moments` gives for each tensor; count is the number of entries that the mask lets through."""
 
 SMALL = 1e-14
@@ -22,7 +24,16 @@ LARGE = 1e17
 FLAT = 1e-3
 """Variance / mean square below which float32 moments do not give the deviation to 1e-5 of the RMS."""
 FEW = 4096
-"""Tensors of at most this many entries go through float64 at once; their time is all overhead."""
+"""Tensors of at most this many entries go through float64 at once, those of one size as rows of one matrix."""
+GROUP = 8
+"""Larger tensors that share one decision for float64. All of them are kept in memory until it is taken."""
+EXACT = 2**21
+"""How far a count survives float32, in whatever order it is added up and with a root taken on the way."""
+
+Pair = tuple[Any, Any]
+"""A tensor of float32 or float64, and a mask of its shape or None."""
+Quick = tuple[list[Any], list[Any]]
+"""Scalars of float64 and scalars of float32."""
 
 
 def moments(tensors: list[Any], masks: list[Any] | None = None) -> Any:
@@ -35,23 +46,7 @@ def moments(tensors: list[Any], masks: list[Any] | None = None) -> Any:
     Returns:
         float64 `[len(tensors), len(COLUMNS)]`.
     """
-    masks = masks or [None] * len(tensors)
-    if not tensors:
-        return tf.zeros([0, len(COLUMNS)], tf.float64)
-    wide = [_precise(t) for t in tensors]
-    masked = [(t, None) if m is None else (t, spread(m, t)) for t, m in zip(wide, masks, strict=True)]
-    quick = [_quick(t, m) for t, m in masked]
-    chosen = [i for i, (t, _) in enumerate(masked) if t.dtype != tf.float64]
-    if not chosen:
-        return tf.stack(quick)
-    subset = tf.stack([quick[i] for i in chosen])
-    careful = tf.cond(
-        tf.reduce_any(_doubtful(subset)),
-        lambda: tf.stack([_quick(tf.cast(masked[i][0], tf.float64), masked[i][1]) for i in chosen]),
-        lambda: subset,
-    )
-    place = {i: k for k, i in enumerate(chosen)}
-    return tf.stack([careful[place[i]] if i in place else row for i, row in enumerate(quick)])
+    return _rows(tensors, masks, len(COLUMNS), _quick_moments, _moments, _doubtful)
 
 
 def square_sums(tensors: list[Any], masks: list[Any] | None = None) -> Any:
@@ -64,28 +59,107 @@ def square_sums(tensors: list[Any], masks: list[Any] | None = None) -> Any:
     Returns:
         float64 `[len(tensors), 2]`: count and sum of squares.
     """
+    return _rows(tensors, masks, 2, _quick_square_sum, _square_sum, _doubtful_square_sum)
+
+
+def _rows(
+    tensors: list[Any],
+    masks: list[Any] | None,
+    columns: int,
+    quick: Callable[[Any, Any], Quick],
+    careful: Callable[[Any, Any], Any],
+    doubtful: Callable[[Any], Any],
+) -> Any:
+    """One row of numbers for each tensor.
+
+    Args:
+        tensors: see `moments`.
+        masks: see there.
+        columns: how many numbers.
+        quick: gives the numbers of one float32 tensor: first counts, in float64, then those in float32.
+        careful: gives the rows `[k, columns]` of a float64 matrix `[k, n]` and its mask, or None.
+        doubtful: tells of rows `[k, columns]` from `quick` which are not to be trusted.
+    """
     if not tensors:
-        return tf.zeros([0, 2], tf.float64)
-    pairs = list(zip([_precise(t) for t in tensors], masks or [None] * len(tensors), strict=True))
-    wide = [t if m is None else tf.where(spread(m, t), t, tf.zeros_like(t)) for t, m in pairs]
-    counts = tf.stack([tf.cast(tf.size(t), tf.float64) if m is None else count_true(spread(m, t)) for t, m in pairs])
-    quick = tf.stack([_square_sum(t) for t in wide])
-    # Without the extremes at hand the sum itself is judged: small means that the entries may have been denormal.
-    doubtful = ~tf.math.is_finite(quick) | (quick < SMALL**2 * counts)
-    sums = tf.cond(
-        tf.reduce_any(doubtful),
-        lambda: tf.stack([_square_sum(tf.cast(t, tf.float64)) for t in wide]),
-        lambda: quick,
-    )
-    return tf.stack([counts, sums], axis=1)
+        return tf.zeros([0, columns], tf.float64)
+    masks = masks or [None] * len(tensors)
+    places: list[int] = []
+    rows = []
+    for same in _small_by_size(tensors, masks):
+        matrix = tf.stack([tf.reshape(tf.cast(tensors[i], tf.float64), [-1]) for i in same])
+        rows.append(careful(matrix, None))
+        places += same
+    large = [i for i in range(len(tensors)) if i not in set(places)]
+    for start in range(0, len(large), GROUP):
+        group = large[start : start + GROUP]
+        pairs = [
+            (wide, None if masks[i] is None else spread(masks[i], wide)) for i in group for wide in [widened(tensors[i])]
+        ]
+        rows.append(_checked(pairs, quick, careful, doubtful))
+        places += group
+    return tf.gather(tf.concat(rows, axis=0), sorted(range(len(places)), key=places.__getitem__))
 
 
-def _precise(tensor: Any) -> Any:
-    """Half precision is too coarse to add up in; what is small is float64 from the start."""
-    size = tensor.shape.num_elements()
-    if size is not None and size <= FEW:
-        return tf.cast(tensor, tf.float64)
-    return widened(tensor)
+def _small_by_size(tensors: list[Any], masks: list[Any]) -> list[list[int]]:
+    """The small tensors of each size: together they are one matrix, and few operations."""
+    by_size: dict[int, list[int]] = {}
+    for i, (tensor, mask) in enumerate(zip(tensors, masks, strict=True)):
+        size = tensor.shape.num_elements()
+        if mask is None and size is not None and 0 < size <= FEW:
+            by_size.setdefault(size, []).append(i)
+    return list(by_size.values())
+
+
+def _checked(
+    pairs: list[Pair],
+    quick: Callable[[Any, Any], Quick],
+    careful: Callable[[Any, Any], Any],
+    doubtful: Callable[[Any], Any],
+) -> Any:
+    """Rows of a group: the quick ones or, if any of them is doubtful, the careful ones."""
+
+    def in_double(pairs: list[Pair]) -> Any:
+        rows = [
+            careful(tf.reshape(tf.cast(t, tf.float64), [1, -1]), None if m is None else tf.reshape(m, [1, -1]))
+            for t, m in pairs
+        ]
+        return tf.concat(rows, axis=0)
+
+    if any(t.dtype != tf.float32 for t, _ in pairs):
+        return in_double(pairs)
+    counts, sums = zip(*[quick(t, mask) for t, mask in pairs], strict=True)
+    first = tf.concat([_table(counts), tf.cast(_table(sums), tf.float64)], axis=1)
+    return _if(tf.reduce_any(doubtful(first)), in_double, pairs, first)
+
+
+def _table(scalars: Any) -> Any:
+    return tf.reshape(tf.stack([s for row in scalars for s in row]), [len(scalars), -1])
+
+
+def _if(doubt: Any, careful: Callable[[list[Pair]], Any], pairs: list[Pair], first: Any) -> Any:
+    """`careful(pairs)` in case of doubt, else `first`.
+
+    `tf.cond` would be taken apart into a switch for each tensor and would send a dead signal through all that is not
+    done; a conditional that stays one operation costs some microseconds where there is no doubt.
+    """
+    if tf.executing_eagerly():
+        return careful(pairs) if doubt else first
+    tensors = [t for t, _ in pairs]
+    masks = [m for _, m in pairs if m is not None]
+
+    def then(first: Any, *given: Any) -> Any:
+        left = iter(given[len(pairs) :])
+        return careful([(t, None if m is None else next(left)) for t, (_, m) in zip(given, pairs, strict=False)])
+
+    given = [first, *tensors, *masks]
+    specs = [tf.TensorSpec(t.shape, t.dtype) for t in given]
+    branches = [
+        tf.function(branch, autograph=False).get_concrete_function(*specs) for branch in (then, lambda first, *_: first + 0)
+    ]
+    chosen = tf.raw_ops.StatelessIf(
+        cond=doubt, input=given, Tout=[tf.float64], then_branch=branches[0], else_branch=branches[1]
+    )[0]
+    return tf.ensure_shape(chosen, first.shape)
 
 
 def widened(tensor: Any) -> Any:
@@ -117,10 +191,6 @@ def spread(mask: Any, tensor: Any) -> Any:
     return tf.cond(fits, lambda: tf.broadcast_to(mask, shape), lambda: tf.ones(shape, tf.bool))
 
 
-def _square_sum(tensor: Any) -> Any:
-    return 2.0 * tf.cast(tf.nn.l2_loss(tensor), tf.float64)
-
-
 def count_true(flags: Any) -> Any:
     """How many entries are True, exactly: float32 counts to 2^24, so that each example is counted apart.
 
@@ -136,34 +206,71 @@ def count_true(flags: Any) -> Any:
     return tf.reduce_sum(tf.cast(ones, tf.float64))
 
 
-def _quick(tensor: Any, mask: Any) -> Any:
-    """The moments in the tensor's own precision, as float64 `[len(COLUMNS)]`."""
-    double = tensor.dtype == tf.float64
+def _quick_moments(tensor: Any, mask: Any) -> Quick:
+    """The moments of one float32 tensor as far as float32 gives them; if any entry is not finite, the squares tell."""
+    tensor, count = _kept(tensor, mask)
+    extremes = [tf.reduce_max(tensor), tf.reduce_min(tensor)]
+    counts = [count, count - _nonzero(tensor), tf.constant(0.0, tf.float64)]
+    return counts, [2 * tf.nn.l2_loss(tensor), tf.reduce_sum(tensor), *extremes]
+
+
+def _quick_square_sum(tensor: Any, mask: Any) -> Quick:
+    tensor, count = _kept(tensor, mask)
+    return [count], [2 * tf.nn.l2_loss(tensor)]
+
+
+def _nonzero(tensor: Any) -> Any:
+    """How many entries are not zero, exactly, float64: the squared length of the signs, which runs at memory speed."""
+    size, signs = tensor.shape.num_elements(), tf.sign(tensor)
+    if size is not None and size <= EXACT:
+        return tf.cast(2 * tf.nn.l2_loss(signs), tf.float64)
+    example = tensor.shape[1:].num_elements()
+    if example is not None and example <= EXACT and tensor.shape.rank > 1:
+        lengths = tf.math.reduce_euclidean_norm(signs, axis=list(range(1, tensor.shape.rank)))
+        return tf.reduce_sum(tf.round(tf.square(tf.cast(lengths, tf.float64))))
+    return count_true(tf.not_equal(tensor, 0))
+
+
+def _kept(tensor: Any, mask: Any) -> tuple[Any, Any]:
+    """The tensor with zeros for what the mask leaves out, and how many entries it lets through (float64)."""
     if mask is None:
-        count = tf.cast(tf.size(tensor), tf.float64)
-        zeros = count_true(tf.equal(tensor, 0))
-    else:
-        count = count_true(mask)
-        zeros = count_true(mask & tf.equal(tensor, 0))
-        tensor = tf.where(mask, tensor, tf.zeros_like(tensor))
-    square_sum = _square_sum(tensor)
-    # A finite sum of squares has only finite terms; only otherwise must they be looked at one by one.
-    nonfinite = count - count if not double else _nonfinite(tensor)
-    extremes = (tf.reduce_max(tensor), tf.reduce_min(tensor))
-    moments = [count, square_sum, tf.reduce_sum(tensor), *extremes, zeros, nonfinite]
-    return tf.stack([tf.cast(m, tf.float64) for m in moments])
+        size = tensor.shape.num_elements()
+        count = tf.cast(tf.size(tensor), tf.float64) if size is None else tf.constant(float(size), tf.float64)
+        return tensor, count
+    return tf.where(mask, tensor, tf.zeros_like(tensor)), count_true(mask)
 
 
-def _nonfinite(tensor: Any) -> Any:
-    return count_true(~tf.math.is_finite(tensor))
+def _moments(matrix: Any, mask: Any) -> Any:
+    """The moments of each row of a float64 matrix."""
+    counted, zero = tf.ones_like(matrix), tf.equal(matrix, 0)
+    if mask is not None:
+        counted, zero = tf.cast(mask, tf.float64), mask & zero
+        matrix = tf.where(mask, matrix, tf.zeros_like(matrix))
+    flags = [counted, tf.square(matrix), matrix, tf.cast(zero, tf.float64), tf.cast(~tf.math.is_finite(matrix), tf.float64)]
+    count, square_sum, total, zeros, nonfinite = (tf.reduce_sum(f, axis=1) for f in flags)
+    extremes = [tf.reduce_max(matrix, axis=1), tf.reduce_min(matrix, axis=1)]
+    return tf.stack([count, zeros, nonfinite, square_sum, total, *extremes], axis=1)
+
+
+def _square_sum(matrix: Any, mask: Any) -> Any:
+    """Count and sum of squares of each row of a float64 matrix."""
+    counted = tf.ones_like(matrix) if mask is None else tf.cast(mask, tf.float64)
+    squares = tf.square(matrix if mask is None else tf.where(mask, matrix, tf.zeros_like(matrix)))
+    return tf.stack([tf.reduce_sum(counted, axis=1), tf.reduce_sum(squares, axis=1)], axis=1)
 
 
 def _doubtful(rows: Any) -> Any:
-    """bool `[tensors]`: where float32 was not enough."""
-    count, square_sum, total, high, low = (rows[:, i] for i in range(5))
+    """bool `[tensors]`: where float32 was not enough for the moments."""
+    count, square_sum, total, high, low = (rows[:, i] for i in (0, 3, 4, 5, 6))
     largest = tf.maximum(tf.abs(high), tf.abs(low))
     mean_square = square_sum / tf.maximum(count, 1.0)
     variance = mean_square - tf.square(total / tf.maximum(count, 1.0))
     out_of_range = ((largest < SMALL) & (largest > 0)) | (largest > LARGE) | ~tf.math.is_finite(square_sum)
     flat = (variance < FLAT * mean_square) & (count > 1)
     return (out_of_range | flat) & (count > 0)
+
+
+def _doubtful_square_sum(rows: Any) -> Any:
+    """bool `[tensors]`: the sum itself is judged; a small one means that the entries may have been denormal."""
+    count, square_sum = rows[:, 0], rows[:, 1]
+    return ~tf.math.is_finite(square_sum) | (square_sum < SMALL**2 * count)

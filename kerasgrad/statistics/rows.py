@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,95 +13,99 @@ from kerasgrad.statistics.moments import COLUMNS
 Array = NDArray[np.float64]
 
 _GRADIENT = {name: i for i, name in enumerate(GRADIENT_COLUMNS)}
-_NORMS = [_GRADIENT[name] for name in ("clipped_square_sum", "weight_square_sum", "update_square_sum")]
+_NORMS = slice(len(COLUMNS), None)  # clipped, weight, update: where one was not taken it is ABSENT
 _LAYER = {name: i for i, name in enumerate(LAYER_COLUMNS)}
 
 
-def merge_replicas(raw: dict[str, Array]) -> dict[str, Array]:
+def merge_replicas(name: str, values: Array) -> Array:
     """Adds up what the replicas of a strategy saw.
 
     Args:
-        raw: arrays with the replicas on the leading axis.
+        name: of the tensor, see `measure.measure`.
+        values: `[replicas, ...]`.
 
     Returns:
-        The arrays without that axis. Gradients, the loss and the scalars are the same on every replica already.
+        The array without that axis. Gradients, the loss and the scalars are the same on every replica already.
     """
-    merged = {}
-    for name, values in raw.items():
-        if name == "layers":
-            merged[name] = values.sum(axis=0)
-            merged[name][:, _LAYER["max"]] = values[:, :, _LAYER["max"]].max(axis=0)
-            merged[name][:, _LAYER["min"]] = values[:, :, _LAYER["min"]].min(axis=0)
-        elif name == "units" or name.startswith("time/"):
-            merged[name] = values.sum(axis=0)
-        else:
-            merged[name] = values[0]
+    if name == "units" or name.startswith("time/"):
+        return np.asarray(values.sum(axis=0))
+    if name != "layers":
+        return np.asarray(values[0])
+    merged = np.asarray(values.sum(axis=0))
+    merged[:, _LAYER["max"]] = values[:, :, _LAYER["max"]].max(axis=0)
+    merged[:, _LAYER["min"]] = values[:, :, _LAYER["min"]].min(axis=0)
     return merged
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The statistics of one sample, by name; arrays have one entry a row."""
+    """The statistics of some samples, by name: `[samples, rows]`, and `[samples]` for the whole model."""
 
     variable: dict[str, Array]
     layer: dict[str, Array]
-    overall: dict[str, float]
+    overall: dict[str, Array]
 
 
-def statistics(raw: dict[str, Array], owners: NDArray[np.int64]) -> Statistics:
-    """Computes every statistic that needs no memory of earlier samples.
+def statistics(columns: Array, layers: Array, scalars: Array, owners: NDArray[np.int64]) -> Statistics:
+    """Computes every statistic that needs no memory of earlier samples, for some samples at once.
 
     Args:
-        raw: merged raw moments, see `measure.measure`.
-        owners: layer row of each variable, -1 for none.
+        columns: raw moments of the variables, `[samples, rows, GRADIENT_COLUMNS]`.
+        layers: those of the layers, `[samples, rows, LAYER_COLUMNS]`.
+        scalars: `[samples, OVERALL_COLUMNS]`.
+        owners: layer row of each variable in ascending order, -1 for none.
 
     Returns:
         The statistics. After a loss-scale overflow those of gradients and signals are NaN: the optimizer threw the
         gradients away, and they say nothing about the model.
     """
-    columns, layers = raw["variables"].copy(), raw["layers"].copy()
-    scalars = dict(zip(OVERALL_COLUMNS, raw["overall"].tolist(), strict=True))
-    overflow = _overflowed(columns, scalars["loss_scale"])
-    if overflow:
-        columns[:, : len(COLUMNS)] = np.nan
-        columns[:, _GRADIENT["clipped_square_sum"]] = ABSENT
-        layers[:, _LAYER["signal_square_sum"]] = np.nan
+    overall = {name: scalars[:, i].copy() for i, name in enumerate(OVERALL_COLUMNS)}
+    overflow = _overflowed(columns, overall["loss_scale"])
+    if overflow.any():
+        columns, layers = columns.copy(), layers.copy()
+        columns[overflow, :, : len(COLUMNS)] = np.nan
+        columns[overflow, :, _GRADIENT["clipped_square_sum"]] = ABSENT
+        layers[overflow, :, _LAYER["signal_square_sum"]] = np.nan
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        together = _merged(columns, np.zeros(len(owners), np.int64), 1)
         variable = _of_gradients(columns)
-        layer = _of_gradients(_by_layer(columns, owners, len(layers))) | _of_layers(layers)
-        scalars["gradient_norm"] = float(np.sqrt(_together(columns)[_GRADIENT["square_sum"]]))
-        scalars["loss_scale_overflow"] = float(overflow)
-        if np.isnan(scalars["loss_scale"]):
-            scalars["loss_scale"] = 1.0
-        scalars |= through_depth(layer["signal_rms"][np.unique(owners[owners >= 0])])
-    return Statistics(variable, layer, scalars)
+        layer = _of_gradients(_merged(columns, owners, layers.shape[1])) | _of_layers(layers)
+        overall["gradient_norm"] = np.sqrt(together[:, 0, _GRADIENT["square_sum"]])
+        overall["loss_scale_overflow"] = overflow.astype(float)
+        overall["loss_scale"][np.isnan(overall["loss_scale"])] = 1.0
+        overall |= through_depth(layer["signal_rms"][:, np.unique(owners[owners >= 0])])
+    return Statistics(variable, layer, overall)
 
 
-def _overflowed(columns: Array, loss_scale: float) -> bool:
+def _overflowed(columns: Array, loss_scale: Array) -> NDArray[np.bool_]:
     """Whether loss scaling skipped the update: a gradient was not finite, and no weight moved."""
-    bad = np.nansum(columns[:, _GRADIENT["nonfinite"]]) > 0
-    updates = columns[:, _GRADIENT["update_square_sum"]]
-    moved = (updates[updates != ABSENT] != 0).any()
-    return bool(not np.isnan(loss_scale) and bad and not moved)
+    bad = np.nansum(columns[:, :, _GRADIENT["nonfinite"]], axis=1) > 0
+    updates = columns[:, :, _GRADIENT["update_square_sum"]]
+    moved = ((updates != ABSENT) & (updates != 0)).any(axis=1)
+    return np.asarray(~np.isnan(loss_scale) & bad & ~moved)
 
 
-def _by_layer(columns: Array, owners: NDArray[np.int64], layers: int) -> Array:
-    """The same columns for all variables of each layer together."""
-    return np.stack([_together(columns[owners == row]) for row in range(layers)]) if layers else columns[:0]
-
-
-def _together(columns: Array) -> Array:
-    """One row for several variables: of each column the sum over those that have it, a NaN among them included."""
-    merged = np.full(columns.shape[1], np.nan)
-    merged[_NORMS] = ABSENT
-    given = columns[~np.isnan(columns[:, _GRADIENT["zeros"]])]
-    if len(given):
-        merged[: len(COLUMNS)] = given[:, : len(COLUMNS)].sum(axis=0)
-        merged[_GRADIENT["max"]] = given[:, _GRADIENT["max"]].max()
-        merged[_GRADIENT["min"]] = given[:, _GRADIENT["min"]].min()
-    for column in _NORMS:
-        taken = columns[columns[:, column] != ABSENT, column]
-        merged[column] = taken.sum() if len(taken) else ABSENT
+def _merged(columns: Array, owners: NDArray[np.int64], layers: int) -> Array:
+    """One row for all variables of each layer: of each column what those have that have it, a NaN among them included."""
+    merged = np.full((len(columns), layers, columns.shape[2]), np.nan)
+    merged[:, :, _NORMS] = ABSENT
+    owned = owners >= 0
+    if not owned.any():
+        return merged
+    columns, rows = columns[:, owned], owners[owned]
+    starts = np.flatnonzero(np.diff(rows, prepend=-1))
+    has_gradient = ~np.isnan(columns[:, :, [_GRADIENT["zeros"]]])
+    has_norm = columns[:, :, _NORMS] != ABSENT
+    high, low = _GRADIENT["max"], _GRADIENT["min"]
+    for part, present, how, blank, missing in (
+        (slice(0, high), has_gradient, np.add, 0.0, np.nan),
+        (slice(high, high + 1), has_gradient, np.maximum, -np.inf, np.nan),
+        (slice(low, low + 1), has_gradient, np.minimum, np.inf, np.nan),
+        (_NORMS, has_norm, np.add, 0.0, ABSENT),
+    ):
+        found = how.reduceat(np.where(present, columns[:, :, part], blank), starts, axis=1)
+        any_present = np.logical_or.reduceat(present, starts, axis=1)
+        merged[:, rows[starts], part] = np.where(any_present, found, missing)
     return merged
 
 
@@ -111,7 +114,7 @@ def _norm(square_sum: Array) -> Array:
 
 
 def _of_gradients(columns: Array) -> dict[str, Array]:
-    count, square_sum, total, high, low, zeros, nonfinite, clipped, weight, update = columns.T
+    count, zeros, nonfinite, square_sum, total, high, low, clipped, weight, update = np.moveaxis(columns, 2, 0)
     weight_norm, update_norm = _norm(weight), _norm(update)
     return {
         "gradient_norm": np.sqrt(square_sum),
@@ -128,7 +131,7 @@ def _of_gradients(columns: Array) -> dict[str, Array]:
 
 
 def _of_layers(columns: Array) -> dict[str, Array]:
-    count, square_sum, total, high, low, zeros, nonfinite, signal_count, signal, saturated = columns.T
+    count, zeros, nonfinite, square_sum, total, high, low, signal_count, signal, saturated = np.moveaxis(columns, 2, 0)
     return {
         "activation_mean": total / count,
         "activation_std": _deviation(count, square_sum, total),
@@ -144,21 +147,34 @@ def _deviation(count: Array, square_sum: Array, total: Array) -> Array:
     return np.asarray(np.sqrt(np.maximum(square_sum / count - np.square(total / count), 0.0)))
 
 
-def through_depth(signal: Array) -> dict[str, float]:
+def through_depth(signal: Array) -> dict[str, Array]:
     """How the signal changes from the output back to the input.
 
     Args:
-        signal: `signal_rms` of the layers that own variables, in depth order.
+        signal: `signal_rms` of the layers that own variables, in depth order, `[samples, layers]`.
 
     Returns:
         `depth_ratio` and `decay_factor`, see the catalogue; NaN for fewer than two layers with a signal.
     """
-    given = signal[~np.isnan(signal)]
-    if len(given) < 2:
-        return {"depth_ratio": float("nan"), "decay_factor": float("nan")}
-    quarter = max(1, len(given) // 4)
-    first, last = (float(np.sqrt(np.mean(np.square(s)))) for s in (given[:quarter], given[-quarter:]))
-    depth = np.flatnonzero(np.isfinite(signal) & (signal > 0))
-    slope: Any = np.polyfit(depth, np.log(signal[depth]), 1)[0] if len(depth) > 1 else float("nan")
-    ratio = first / last if last > 0 else float("nan")
-    return {"depth_ratio": ratio, "decay_factor": float(np.exp(-slope))}
+    given = ~np.isnan(signal)
+    number = given.cumsum(axis=1)
+    total = given.sum(axis=1, keepdims=True)
+    quarter = np.maximum(1, total // 4)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_squares = [
+            np.where(part, np.square(signal), 0.0).sum(axis=1) / part.sum(axis=1)
+            for part in (given & (number <= quarter), given & (number > total - quarter))
+        ]
+        ratio = np.where(mean_squares[1] > 0, np.sqrt(mean_squares[0]) / np.sqrt(mean_squares[1]), np.nan)
+        slope = _slope(np.where(np.isfinite(signal) & (signal > 0), np.log(signal), np.nan))
+    few = total[:, 0] < 2
+    return {"depth_ratio": np.where(few, np.nan, ratio), "decay_factor": np.where(few, np.nan, np.exp(-slope))}
+
+
+def _slope(values: Array) -> Array:
+    """Slope of the least-squares line through each row against its position; NaN entries are left out."""
+    given = ~np.isnan(values)
+    count = given.sum(axis=1, keepdims=True)
+    position = np.where(given, np.arange(values.shape[1], dtype=float), 0.0)
+    position = np.where(given, position - position.sum(axis=1, keepdims=True) / count, 0.0)
+    return np.asarray((position * np.where(given, values, 0.0)).sum(axis=1) / np.square(position).sum(axis=1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,63 +16,104 @@ DORMANT_SIGNAL = 0.01
 """tau of GraMa for the magnitude of the signal."""
 
 
-@dataclass
 class UnitHistory:
-    """The memory behind `dead_fraction` for one layer.
+    """The memory behind `dead_fraction`: all units of all layers in one row, so that a sample is a few array operations.
 
     Args:
-        units: what is known so far; changed in place.
+        units: what is known so far, by layer; changed in place.
         window: samples without firing after which a unit counts as dead.
     """
 
-    units: Units
-    window: int
-    _samples: int = 0
-    _last_sample: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-
-    def __post_init__(self) -> None:
+    def __init__(self, units: dict[str, Units], window: int) -> None:
+        self.units = list(units.values())
+        self.window = window
+        counts = [len(known.last_fired) for known in self.units]
+        self.layers = Layers(np.array(counts, np.int64))
+        self._last_fired = np.concatenate([np.zeros(0, np.int64), *(known.last_fired for known in self.units)])
+        self._revivals = np.concatenate([np.zeros(0, np.int64), *(known.revivals for known in self.units)])
+        for known, fired, revivals in zip(
+            self.units, self.layers.split(self._last_fired), self.layers.split(self._revivals), strict=True
+        ):
+            known.last_fired, known.revivals = fired, revivals  # views: what changes here shows there
         # What fired in an earlier session counts as having fired just before this one.
-        self._last_sample = np.where(self.units.last_fired >= 0, 0, -1)
-        self._samples = int((self.units.last_fired >= 0).any())
+        before = self._last_fired >= 0
+        self._last_sample = np.where(before, 0, -1)
+        self._samples = (self.layers.sum(before) > 0).astype(np.int64)
 
-    def dead_fraction(self, activity: NDArray[np.float64], step: int) -> float:
+    def dead_fraction(self, activity: NDArray[np.float64], step: int) -> NDArray[np.float64]:
         """Takes in one sample.
 
         Args:
-            activity: sum of |a| for each unit, `[units]`; NaN throughout if the layer was not called.
+            activity: sum of |a| for each unit, `[units of all layers]`; NaN throughout a layer that was not called.
             step: the sample's step.
 
         Returns:
-            Share of units that fired for no example of the last `window` samples; NaN if there was nothing to see.
+            For each layer, the share of units that fired for no example of the last `window` samples; NaN if there was
+            nothing to see.
         """
-        if np.isnan(activity).all():
-            return float("nan")
-        fired = activity != 0
-        dead = self._dead()
-        self.units.revivals[fired & dead & (self._samples >= self.window)] += 1
-        self.units.last_fired[fired] = step
-        self._last_sample[fired] = self._samples
-        self._samples += 1
-        self.units.samples += 1
-        return float(self._dead().mean())
+        seen = np.ones(len(self.units), bool)
+        if np.isnan(activity).any():
+            seen = self.layers.sum(~np.isnan(activity)) > 0
+        samples = self._each(self._samples)
+        fired = (activity != 0) & self._each(seen)
+        back = fired & (self._last_sample < samples - self.window)
+        self._revivals += back
+        np.copyto(self._last_fired, step, where=fired)
+        np.copyto(self._last_sample, samples, where=fired)
+        self._samples += seen
+        for known, is_seen in zip(self.units, seen.tolist(), strict=True):
+            known.samples += is_seen
+        silent = self._last_sample < np.maximum(0, self._each(self._samples) - self.window)
+        return np.where(seen, self.layers.mean(silent), np.nan)
 
-    def _dead(self) -> NDArray[np.bool_]:
-        return np.asarray(self._last_sample < max(0, self._samples - self.window))
+    def _each(self, values: NDArray[Any]) -> Any:
+        """The value of each unit's layer; one for all where they are the same, as they mostly are."""
+        same = len(values) > 0 and (values == values[0]).all()
+        return values[0] if same else self.layers.spread(values)
 
 
-def dormant_fraction(magnitude: NDArray[np.float64], threshold: float) -> float:
-    """Share of units whose magnitude is at most `threshold` of the layer's mean.
+@dataclass(frozen=True)
+class Layers:
+    """Where the units of each layer lie in a row of all units.
 
-    Args:
-        magnitude: sum or mean of |a| or |s| for each unit, `[units]`.
-        threshold: `DORMANT` or `DORMANT_SIGNAL`.
-
-    Returns:
-        The share; 1 if all are zero, NaN if any is NaN.
-
-    References:
-        Sokar et al. 2023, The dormant neuron phenomenon in deep reinforcement learning, definition 3.1.
+    Attributes:
+        counts: number of units of each layer, at least 1.
     """
-    if not len(magnitude) or np.isnan(magnitude).any():
-        return float("nan")
-    return float((magnitude <= threshold * magnitude.mean()).mean())
+
+    counts: NDArray[np.int64]
+
+    def split(self, values: NDArray[Any]) -> list[NDArray[Any]]:
+        """The part of each layer, as views."""
+        return np.split(values, np.cumsum(self.counts)[:-1]) if len(self.counts) else []
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """One value of each layer, for each of its units."""
+        return np.repeat(values, self.counts)
+
+    def sum(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Sum over the units of each layer."""
+        starts = np.cumsum(self.counts) - self.counts
+        wide = np.int64 if values.dtype == bool else values.dtype
+        return np.add.reduceat(values, starts, dtype=wide) if len(starts) else np.zeros(0, wide)
+
+    def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Mean over the units of each layer."""
+        return np.asarray(self.sum(values) / self.counts)
+
+    def dormant_fraction(self, magnitude: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+        """Share of each layer's units whose magnitude is at most `threshold` of the layer's mean.
+
+        Args:
+            magnitude: sum or mean of |a| or |s| for each unit, `[units of all layers]`.
+            threshold: `DORMANT` or `DORMANT_SIGNAL`.
+
+        Returns:
+            The shares; 1 where all are zero, NaN where any is NaN.
+
+        References:
+            Sokar et al. 2023, The dormant neuron phenomenon in deep reinforcement learning, definition 3.1.
+        """
+        mean = self.mean(magnitude)
+        with np.errstate(invalid="ignore"):
+            dormant = self.mean(magnitude <= threshold * self.spread(mean))
+        return np.where(np.isnan(mean), np.nan, dormant)

@@ -18,8 +18,8 @@ from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Collector, Rows
 from kerasgrad.taps.reading import SCOPE
 
-Measure = Callable[[Observation], dict[str, Any]]
-"""Turns what was seen into the tensors that leave the step; handed in by whoever watches."""
+Measure = Callable[[Observation], Any]
+"""Turns what was seen into the vector that leaves the step; handed in by whoever watches."""
 
 _LOGS, _MEASURED = "logs", "measured"
 
@@ -34,7 +34,7 @@ class WatchedStep:
         train_step: the wrapped `train_step`, so that another monitor can wrap it again.
         rows: the model's rows, known after the first step.
         failures: what went wrong in the taps; the step itself then runs as if they were not there.
-        receive: is handed `{name: tensor}` and the rows after each step.
+        receive: is handed what was measured, `[replicas, entries]`, and the rows after each step.
         on_failure: is told when the step could not be built and the model's own ran instead.
         expected: whether a watched step is waited for; not so if a fit broke off after it was put in place.
         may_be_odd: whether the step that comes may have a batch of another size, for which it would be built again;
@@ -46,7 +46,7 @@ class WatchedStep:
     train_step: Callable[..., Any]
     function: Callable[..., Any]
     rows: Rows
-    receive: Callable[[dict[str, Any], Rows], None]
+    receive: Callable[[Any, Rows], None]
     on_failure: Callable[[Exception], None]
     expected: Callable[[], bool]
     may_be_odd: Callable[[], bool] | None = None
@@ -106,7 +106,7 @@ def watch(
     model: keras.Model,
     measure: Measure,
     selected: Callable[[keras.Layer, str], bool],
-    receive: Callable[[dict[str, Any], Rows], None],
+    receive: Callable[[Any, Rows], None],
     on_failure: Callable[[Exception], None],
     expected: Callable[[], bool],
     may_be_odd: Callable[[], bool] | None = None,
@@ -134,7 +134,7 @@ def watch(
         collector = Collector(model, rows, selected)
         with seams.listening(collector):
             logs = original(*args, **kwargs)
-        measured: dict[str, Any] = {}
+        measured: Any = ()
         with collector.guarded(), tf.name_scope(SCOPE):
             measured = _slotted(measure(collector.observation()))
         failures.extend(collector.failures)
@@ -160,15 +160,15 @@ def _build_optimizer(model: keras.Model) -> None:
         optimizer.build(model.trainable_variables)
 
 
-def _slotted(tensors: dict[str, Any]) -> dict[str, Any]:
+def _slotted(measured: Any) -> Any:
     """Gives each replica a slot of its own on a leading axis, since Keras averages what replicas return."""
     context = tf.distribute.get_replica_context()
     count = 1 if context is None else context.num_replicas_in_sync
     if count == 1:
-        return {name: tensor[None] for name, tensor in tensors.items()}
+        return measured[None]
     own = [tf.equal(context.replica_id_in_sync_group, i) for i in range(count)]
     # Chosen, not multiplied: what is NaN here must not reach the other slots.
-    return {name: tf.stack([tf.where(o, t * count, tf.zeros_like(t)) for o in own]) for name, t in tensors.items()}
+    return tf.stack([tf.where(o, measured * count, tf.zeros_like(measured)) for o in own])
 
 
 def _has_static_batch(iterator: Any) -> bool:

@@ -1,0 +1,69 @@
+"""Samples on their way from the step to the run: on the device, then read, then recorded, many at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from kerasgrad.recorder import FLUSH_SECONDS, Taken
+from kerasgrad.taps.collector import Rows
+
+AT_ONCE = 64
+"""Samples after which those that wait are recorded. Recording one alone costs about five times its share of many."""
+AT_MOST_BYTES = 16 * 2**20
+
+
+@dataclass
+class Inbox:
+    """Keeps samples until it pays to record them, no longer than samples may be away from the disk."""
+
+    _unread: deque[tuple[Callable[[], dict[str, Any]], Taken, Rows]] = field(default_factory=deque)
+    _read: list[tuple[Taken, Rows]] = field(default_factory=list)
+    _bytes: int = 0
+
+    def add(self, step: int, read: Callable[[], dict[str, Any]], rows: Rows) -> None:
+        """Takes in a sample that may still be on the device.
+
+        Args:
+            step: the monitor's step.
+            read: brings the raw moments to the host; it waits for the step.
+            rows: what its rows are.
+        """
+        self._unread.append((read, Taken(step, time.time(), {}), rows))
+
+    def note(self, extra: dict[str, float]) -> None:
+        """Says more of the sample that came last."""
+        newest = self._unread[-1][1] if self._unread else self._read[-1][0] if self._read else None
+        if newest is not None:
+            newest.extra = extra
+
+    def read(self, keep: int) -> None:
+        """Brings samples to the host, all but the newest `keep`: reading those would wait for a step under way."""
+        while len(self._unread) > keep:
+            read, taken, rows = self._unread.popleft()
+            taken.raw = read()
+            self._bytes += sum(values.nbytes for values in taken.raw.values())
+            self._read.append((taken, rows))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what was read is to be recorded now."""
+        if not self._read:
+            return False
+        waited = time.time() - self._read[0][0].wall_time
+        return len(self._read) >= AT_ONCE or self._bytes > AT_MOST_BYTES or waited > FLUSH_SECONDS / 2
+
+    def take(self) -> list[tuple[Rows, list[Taken]]]:
+        """Gives away all that was read, those with the same rows together."""
+        read, self._read, self._bytes = self._read, [], 0
+        groups = [list(group) for _, group in groupby(read, key=lambda entry: id(entry[1]))]
+        return [(group[0][1], [taken for taken, _ in group]) for group in groups]
+
+    def shift(self, steps: int) -> None:
+        """Takes steps off all samples, where the count turns out to have begun too late."""
+        for taken in [taken for _, taken, _ in self._unread] + [taken for taken, _ in self._read]:
+            taken.step -= steps
