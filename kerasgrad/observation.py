@@ -21,11 +21,13 @@ class Activation:
         name: such as `"relu"`; `"unknown"` where it could not be told.
         watched: units of it can die or fall dormant (it can be exactly zero, or flat).
         saturates: `"tanh"` or `"sigmoid"` where its outputs are those of that curve, else `""`.
+        nonnegative: no output is below zero, for certain.
     """
 
     name: str
     watched: bool = False
     saturates: str = ""
+    nonnegative: bool = False
 
 
 @dataclass

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kerasgrad.run import Units
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.moments import COLUMNS, FEW, moments, square_sums
+from kerasgrad.statistics.moments import COLUMNS, FEW, Reading, moments, square_sums
 from kerasgrad.statistics.rows import through_depth
 from kerasgrad.statistics.units import Layers, UnitHistory
 
@@ -20,8 +20,8 @@ from kerasgrad.statistics.units import Layers, UnitHistory
 def reference(x: Any) -> dict[str, float]:
     x = x.astype(np.float64)
     return {
-        "norm": float(np.linalg.norm(x)), "mean": float(x.mean()), "std": float(x.std()), "max": float(x.max()),
-        "min": float(x.min()), "zeros": float((x == 0).sum()), "nonfinite": float((~np.isfinite(x)).sum()),
+        "norm": float(np.linalg.norm(x)), "mean": float(x.mean()), "std": float(x.std()), "largest": float(np.abs(x).max()),
+        "zeros": float((x == 0).sum()), "nonfinite": float((~np.isfinite(x)).sum()),
     }  # fmt: skip
 
 
@@ -30,14 +30,14 @@ def computed(row: Any) -> dict[str, float]:
     mean = m["sum"] / m["count"]
     return {
         "norm": np.sqrt(m["square_sum"]), "mean": mean, "std": np.sqrt(max(0.0, m["square_sum"] / m["count"] - mean**2)),
-        "max": m["max"], "min": m["min"], "zeros": m["zeros"], "nonfinite": m["nonfinite"],
+        "largest": m["largest"], "zeros": m["zeros"], "nonfinite": m["nonfinite"],
     }  # fmt: skip
 
 
 def agree(row: Any, x: Any) -> None:
     got, want = computed(row), reference(x)
     rms = want["norm"] / np.sqrt(x.size)
-    scales = {"norm": want["norm"], "mean": rms, "std": rms, "max": np.abs(x).max(), "min": np.abs(x).max()}
+    scales = {"norm": want["norm"], "mean": rms, "std": rms, "largest": np.abs(x).max()}
     for name, value in want.items():
         assert abs(got[name] - value) <= 1e-5 * scales.get(name, 0.0), f"{name}: {got[name]} instead of {value}"
 
@@ -55,9 +55,9 @@ def test_moments(scale: int, offset: float, zeros: float, size: int, seed: int) 
     random = np.random.default_rng(seed)
     x = (random.normal(size=size) + offset).astype(np.float32) * np.float32(10.0**scale)
     x[random.random(size) < zeros] = 0
-    row = moments([tf.constant(x)]).numpy()[0]
+    row = moments([Reading(tf.constant(x))]).numpy()[0]
     agree(row, x)
-    count, total = square_sums([tf.constant(x)]).numpy()[0]
+    count, total = square_sums([Reading(tf.constant(x))]).numpy()[0]
     assert count == size and total == pytest.approx(np.square(x.astype(np.float64)).sum(), rel=1e-5)
 
 
@@ -66,7 +66,7 @@ def test_moments_in_a_graph_one_odd_tensor_among_others(compiled: bool) -> None:
     random = np.random.default_rng(0)
     usual = random.normal(size=(100, 100)).astype(np.float32)
     odd = [usual * np.float32(1e-25), usual * np.float32(1e25), usual + 1e5, np.full((100, 100), 0.1, np.float32)]
-    function = tf.function(lambda *t: moments(list(t)), jit_compile=compiled)
+    function = tf.function(lambda *t: moments([Reading(x) for x in t]), jit_compile=compiled)
     for tensors in ([usual], [usual, odd[0]], [odd[1], usual], [odd[2], odd[3], usual]):
         for row, x in zip(function(*map(tf.constant, tensors)).numpy(), tensors, strict=True):
             agree(row, x.astype(np.float32))
@@ -76,21 +76,21 @@ def test_nonfinite_entries_are_counted_exactly() -> None:
     for size in (100, 10_000):
         x = np.ones(size, np.float32)
         x[:3], x[5], x[7] = np.nan, np.inf, -np.inf
-        row = dict(zip(COLUMNS, moments([tf.constant(x)]).numpy()[0], strict=True))
+        row = dict(zip(COLUMNS, moments([Reading(tf.constant(x))]).numpy()[0], strict=True))
         assert row["nonfinite"] == 5 and row["zeros"] == 0 and not np.isfinite(row["square_sum"])
 
 
 def test_zeros_are_counted_exactly_beyond_float32() -> None:
     """float32 counts to 2^24 only."""
     x = tf.zeros([5, 2**22 + 1])
-    assert moments([x]).numpy()[0, COLUMNS.index("zeros")] == 5 * (2**22 + 1)
+    assert moments([Reading.of(x)]).numpy()[0, COLUMNS.index("zeros")] == 5 * (2**22 + 1)
 
 
 def test_masked_entries_count_in_nothing() -> None:
     random = np.random.default_rng(0)
     x, mask = random.normal(size=(6, 5, 40)).astype(np.float32), random.random((6, 5)) < 0.6
     x[~mask] = np.nan
-    row = moments([tf.constant(x)], [tf.constant(mask)]).numpy()[0]
+    row = moments([Reading.of(tf.constant(x), tf.constant(mask))]).numpy()[0]
     assert row[0] == mask.sum() * 40
     assert row[COLUMNS.index("square_sum")] == pytest.approx(np.square(x[mask].astype(np.float64)).sum(), rel=1e-6)
     assert row[COLUMNS.index("zeros")] == 0
@@ -98,7 +98,7 @@ def test_masked_entries_count_in_nothing() -> None:
 
 def test_half_precision_is_widened() -> None:
     x = tf.cast(tf.fill([100, 100], 300.0), tf.float16)  # the square of 300 overflows float16
-    assert moments([x]).numpy()[0, COLUMNS.index("square_sum")] == pytest.approx(9e4 * 1e4)
+    assert moments([Reading.of(x)]).numpy()[0, COLUMNS.index("square_sum")] == pytest.approx(9e4 * 1e4)
 
 
 def test_histogram_counts_every_entry_once() -> None:

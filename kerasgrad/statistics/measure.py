@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from kerasgrad.observation import LayerSeen, Observation, Part
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.moments import COLUMNS, count_true, moments, spread, square_sums, widened
+from kerasgrad.statistics.moments import COLUMNS, Reading, count_true, moments, spread, square_sums
 
 GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
 SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
@@ -38,11 +39,12 @@ def measure(observation: Observation, *, compiled: bool, histograms: bool) -> di
         What is missing is NaN, in the three last columns of the variables `ABSENT`.
     """
     gradients = [_values(v.gradient, compiled) for v in observation.variables]
+    outputs = [[Output.of(layer, part) for part in layer.parts] for layer in observation.layers]
     measured = {
         "variables": _variables(observation, gradients),
-        "layers": _layers(observation),
+        "layers": _layers(observation, outputs),
         "overall": _scalars([getattr(observation, name) for name in OVERALL_COLUMNS]),
-        "units": _units(observation),
+        "units": _units(observation, outputs),
     }
     for row, layer in enumerate(observation.layers):
         if layer.time_input is not None:
@@ -51,6 +53,47 @@ def measure(observation: Observation, *, compiled: bool, histograms: bool) -> di
         sizes, owners = [v.size for v in observation.variables], [v.layer for v in observation.variables]
         measured["histogram"] = histogram.counts(gradients, sizes, owners, len(observation.layers))
     return measured
+
+
+@dataclass
+class Output:
+    """One part of a layer's output, ready to be measured.
+
+    Attributes:
+        activation: the output itself.
+        signal: the gradient that reached it, or None.
+        activity: per unit, the sum of |activation|, float64 `[units]`; None where units are not followed.
+        unit_signal: per unit, the sum of |signal|, likewise.
+    """
+
+    activation: Reading
+    signal: Reading | None
+    activity: Any = None
+    unit_signal: Any = None
+
+    @classmethod
+    def of(cls, layer: LayerSeen, part: Part) -> Output:
+        """Reads what several statistics need only once: the magnitudes, and the sum where it is that of the units."""
+        activation = Reading.of(part.output, part.mask)
+        output = cls(activation, None if part.signal is None else Reading.of(part.signal, part.mask))
+        if layer.activation.nonnegative:
+            activation.magnitude = activation.tensor
+        if watched(layer):
+            if activation.magnitude is None:
+                activation.magnitude = tf.abs(activation.tensor)
+            output.activity = _over_examples(activation.magnitude)
+            if layer.activation.nonnegative:
+                activation.total = tf.reduce_sum(output.activity)
+            if output.signal is not None:
+                output.unit_signal = _over_examples(tf.abs(output.signal.tensor))
+        return output
+
+
+def _over_examples(tensor: Any) -> Any:
+    """Sum over all axes but the last, float64 `[units]`: first within each example, which runs at memory speed."""
+    if tensor.shape.rank > 2:
+        tensor = tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank - 1)))
+    return tf.reduce_sum(tf.cast(tensor, tf.float64), axis=0) if tensor.shape.rank > 1 else tf.cast(tensor, tf.float64)
 
 
 def _values(gradient: Any, compiled: bool) -> Any:
@@ -67,15 +110,15 @@ def _values(gradient: Any, compiled: bool) -> Any:
 
 def _variables(observation: Observation, gradients: list[Any]) -> Any:
     seen = observation.variables
-    columns = _scattered(moments([g for g in gradients if g is not None]), gradients)
+    columns = _scattered(moments([Reading.of(g) for g in gradients if g is not None]), gradients)
     count, zeros = columns[:, COLUMNS.index("count")], columns[:, COLUMNS.index("zeros")]
     sizes = tf.constant([float(v.size) for v in seen], tf.float64)
     # Rows that a sparse gradient leaves out are zeros.
     counts = tf.stack([sizes, zeros + sizes - count], axis=1)
     clipped = [None if v.clipped is None else _values(v.clipped, compiled=False) for v in seen]
-    updates = [None if v.after is None else widened(v.after) - widened(v.before) for v in seen]
+    updates = [None if v.after is None else Reading.of(v.after).tensor - Reading.of(v.before).tensor for v in seen]
     norms = [
-        _scattered(square_sums([t for t in tensors if t is not None])[:, 1:], tensors, ABSENT)
+        _scattered(square_sums([Reading.of(t) for t in tensors if t is not None])[:, 1:], tensors, ABSENT)
         for tensors in (clipped, [v.before for v in seen], updates)
     ]
     return tf.concat([counts, columns[:, 2:], *norms], axis=1)
@@ -95,36 +138,28 @@ def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
     return tf.gather(tf.concat([missing, rows], axis=0), positions)
 
 
-def _layers(observation: Observation) -> Any:
-    parts = [(row, part) for row, layer in enumerate(observation.layers) for part in layer.parts]
-    columns = [_merged_moments(parts, len(observation.layers)), _signals(parts, len(observation.layers))]
+def _layers(observation: Observation, outputs: list[list[Output]]) -> Any:
+    each = [(row, output) for row, parts in enumerate(outputs) for output in parts]
+    signals = [(row, output.signal) for row, output in each if output.signal is not None]
+    columns = [
+        _by_layer(moments([output.activation for _, output in each]), [row for row, _ in each], len(outputs)),
+        _by_layer(square_sums([signal for _, signal in signals]), [row for row, _ in signals], len(outputs)),
+    ]
     saturated = [_saturated(layer) for layer in observation.layers]
     return tf.concat([*columns, _scalars(saturated)[:, None]], axis=1)
 
 
-def _merged_moments(parts: list[tuple[int, Part]], layers: int) -> Any:
-    """Moments over all parts of each layer: sums add up, extremes are taken of extremes."""
-    each = moments([p.output for _, p in parts], [p.mask for _, p in parts])
-    rows = [row for row, _ in parts]
-    if not rows:
-        return tf.fill([layers, len(COLUMNS)], tf.constant(_NAN, tf.float64))
+def _by_layer(each: Any, rows: list[int], layers: int) -> Any:
+    """Numbers of all parts of each layer together: sums add up, the largest magnitude is that of all; NaN without parts."""
     if rows == list(range(layers)):  # one tensor each, as in most models
         return each
-    high, low = COLUMNS.index("max"), COLUMNS.index("min")
-    sums = tf.math.unsorted_segment_sum(each[:, :high], rows, layers)
-    highest = tf.math.unsorted_segment_max(each[:, high:low], rows, layers)
-    lowest = tf.math.unsorted_segment_min(each[:, low:], rows, layers)
-    return _blank(tf.concat([sums, highest, lowest], axis=1), set(range(layers)) - set(rows))
-
-
-def _signals(parts: list[tuple[int, Part]], layers: int) -> Any:
-    """Count and sum of squares of each layer's signal."""
-    given = [(row, part) for row, part in parts if part.signal is not None]
-    each = square_sums([p.signal for _, p in given], [p.mask for _, p in given])
-    rows = [row for row, _ in given]
     if not rows:
-        return tf.fill([layers, 2], tf.constant(_NAN, tf.float64))
-    return _blank(tf.math.unsorted_segment_sum(each, rows, layers), set(range(layers)) - set(rows))
+        return tf.fill([layers, each.shape[1]], tf.constant(_NAN, tf.float64))
+    merged = tf.math.unsorted_segment_sum(each, rows, layers)
+    if each.shape[1] == len(COLUMNS):
+        largest = tf.math.unsorted_segment_max(each[:, -1:], rows, layers)
+        merged = tf.concat([merged[:, :-1], largest], axis=1)
+    return _blank(merged, set(range(layers)) - set(rows))
 
 
 def _blank(rows: Any, missing: set[int]) -> Any:
@@ -152,30 +187,19 @@ def watched(layer: LayerSeen) -> bool:
     return layer.activation.watched and layer.units > 0
 
 
-def _units(observation: Observation) -> Any:
-    layers = [layer for layer in observation.layers if watched(layer)]
-    if not layers:
+def _units(observation: Observation, outputs: list[list[Output]]) -> Any:
+    followed = [(layer.units, parts) for layer, parts in zip(observation.layers, outputs, strict=True) if watched(layer)]
+    if not followed:
         return tf.zeros([2, 0], tf.float64)
-    return tf.stack(
-        [
-            tf.concat([_unit_sums(layer, [(p.output, p.mask) for p in layer.parts]) for layer in layers], axis=0),
-            tf.concat([_unit_sums(layer, [(p.signal, p.mask) for p in layer.parts]) for layer in layers], axis=0),
-        ]
-    )
+    activity = [_added([output.activity for output in parts], units) for units, parts in followed]
+    signal = [_added([output.unit_signal for output in parts], units) for units, parts in followed]
+    return tf.stack([tf.concat(activity, axis=0), tf.concat(signal, axis=0)])
 
 
-def _unit_sums(layer: LayerSeen, tensors: list[tuple[Any, Any]]) -> Any:
-    """Sum of magnitudes for each unit, float64 `[units]`; NaN where there is nothing to add."""
-    given = [(t, mask) for t, mask in tensors if t is not None]
-    if not given:
-        return tf.fill([layer.units], tf.constant(_NAN, tf.float64))
-    total = tf.zeros([layer.units], tf.float64)
-    for tensor, mask in given:
-        magnitude = tf.abs(widened(tensor))
-        if mask is not None:
-            magnitude = tf.where(spread(mask, magnitude), magnitude, tf.zeros_like(magnitude))
-        total += tf.cast(tf.reduce_sum(magnitude, axis=list(range(tensor.shape.rank - 1))), tf.float64)
-    return total
+def _added(sums: list[Any], units: int) -> Any:
+    """What all parts of a layer add up to, for each unit; NaN where there is nothing to add."""
+    given = [s for s in sums if s is not None]
+    return tf.add_n(given) if given else tf.fill([units], tf.constant(_NAN, tf.float64))
 
 
 def _over_time(part: Part) -> Any:

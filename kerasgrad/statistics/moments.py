@@ -9,13 +9,14 @@ of the group. A deep sigmoid net, whose gradients pass 1e-19, is just what this 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 COUNTS = ("count", "zeros", "nonfinite")
-COLUMNS = (*COUNTS, "square_sum", "sum", "max", "min")
-"""What `moments` gives for each tensor; count is the number of entries that the mask lets through."""
+COLUMNS = (*COUNTS, "square_sum", "sum", "largest")
+"""What `moments` gives for each tensor; largest is the largest magnitude, and masked entries count in nothing."""
 
 SMALL = 1e-14
 """Largest entry below which squares may leave float32: those of entries 1e-5 times as large are denormal."""
@@ -30,128 +31,148 @@ GROUP = 8
 EXACT = 2**21
 """How far a count survives float32, in whatever order it is added up and with a root taken on the way."""
 
-Pair = tuple[Any, Any]
-"""A tensor of float32 or float64, and a mask of its shape or None."""
 Quick = tuple[list[Any], list[Any]]
 """Scalars of float64 and scalars of float32."""
 
 
-def moments(tensors: list[Any], masks: list[Any] | None = None) -> Any:
+@dataclass
+class Reading:
+    """A tensor to be measured, with what is known of it already.
+
+    Attributes:
+        tensor: of float32 or float64; zero where the mask leaves an entry out.
+        mask: bool, of the tensor's shape, or None.
+        magnitude: |tensor|, where it is at hand.
+        total: the sum of all entries, where it is at hand.
+    """
+
+    tensor: Any
+    mask: Any = None
+    magnitude: Any = None
+    total: Any = None
+
+    @classmethod
+    def of(cls, tensor: Any, mask: Any = None) -> Reading:
+        """A tensor of any precision with a mask of its leading axes, or None."""
+        tensor = tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
+        if mask is None:
+            return cls(tensor)
+        mask = spread(mask, tensor)
+        return cls(tf.where(mask, tensor, tf.zeros_like(tensor)), mask)
+
+    def count(self) -> Any:
+        """How many entries the mask lets through, float64."""
+        if self.mask is not None:
+            return count_true(self.mask)
+        size = self.tensor.shape.num_elements()
+        return tf.cast(tf.size(self.tensor), tf.float64) if size is None else tf.constant(float(size), tf.float64)
+
+    def is_small(self) -> bool:
+        """Whether float64 costs nothing."""
+        size = self.tensor.shape.num_elements()
+        return self.mask is None and size is not None and 0 < size <= FEW
+
+
+def moments(readings: list[Reading]) -> Any:
     """Moments of each tensor.
 
     Args:
-        tensors: floating-point tensors of any shapes.
-        masks: per tensor, a bool tensor of its leading axes, or None; masked entries count in nothing.
+        readings: tensors of any shapes.
 
     Returns:
-        float64 `[len(tensors), len(COLUMNS)]`.
+        float64 `[len(readings), len(COLUMNS)]`.
     """
-    return _rows(tensors, masks, len(COLUMNS), _quick_moments, _moments, _doubtful)
+    return _rows(readings, len(COLUMNS), _quick_moments, _moments, _doubtful)
 
 
-def square_sums(tensors: list[Any], masks: list[Any] | None = None) -> Any:
+def square_sums(readings: list[Reading]) -> Any:
     """Sum of squares of each tensor, for norms of what needs no other moment.
 
     Args:
-        tensors: floating-point tensors of any shapes.
-        masks: as in `moments`.
+        readings: tensors of any shapes.
 
     Returns:
-        float64 `[len(tensors), 2]`: count and sum of squares.
+        float64 `[len(readings), 2]`: count and sum of squares.
     """
-    return _rows(tensors, masks, 2, _quick_square_sum, _square_sum, _doubtful_square_sum)
+    return _rows(readings, 2, _quick_square_sum, _square_sum, _doubtful_square_sum)
 
 
 def _rows(
-    tensors: list[Any],
-    masks: list[Any] | None,
+    readings: list[Reading],
     columns: int,
-    quick: Callable[[Any, Any], Quick],
+    quick: Callable[[Reading], Quick],
     careful: Callable[[Any, Any], Any],
     doubtful: Callable[[Any], Any],
 ) -> Any:
     """One row of numbers for each tensor.
 
     Args:
-        tensors: see `moments`.
-        masks: see there.
+        readings: see `moments`.
         columns: how many numbers.
         quick: gives the numbers of one float32 tensor: first counts, in float64, then those in float32.
         careful: gives the rows `[k, columns]` of a float64 matrix `[k, n]` and its mask, or None.
         doubtful: tells of rows `[k, columns]` from `quick` which are not to be trusted.
     """
-    if not tensors:
+    if not readings:
         return tf.zeros([0, columns], tf.float64)
-    masks = masks or [None] * len(tensors)
-    places: list[int] = []
+    small: dict[int, list[int]] = {}
+    large: list[int] = []
+    for i, reading in enumerate(readings):
+        place = small.setdefault(int(reading.tensor.shape.num_elements()), []) if reading.is_small() else large
+        place.append(i)
     rows = []
-    for same in _small_by_size(tensors, masks):
-        matrix = tf.stack([tf.reshape(tf.cast(tensors[i], tf.float64), [-1]) for i in same])
+    for same in small.values():
+        matrix = tf.stack([tf.reshape(tf.cast(readings[i].tensor, tf.float64), [-1]) for i in same])
         rows.append(careful(matrix, None))
-        places += same
-    large = [i for i in range(len(tensors)) if i not in set(places)]
     for start in range(0, len(large), GROUP):
-        group = large[start : start + GROUP]
-        pairs = [
-            (wide, None if masks[i] is None else spread(masks[i], wide)) for i in group for wide in [widened(tensors[i])]
-        ]
-        rows.append(_checked(pairs, quick, careful, doubtful))
-        places += group
+        rows.append(_checked([readings[i] for i in large[start : start + GROUP]], quick, careful, doubtful))
+    places = [i for same in small.values() for i in same] + large
     return tf.gather(tf.concat(rows, axis=0), sorted(range(len(places)), key=places.__getitem__))
 
 
-def _small_by_size(tensors: list[Any], masks: list[Any]) -> list[list[int]]:
-    """The small tensors of each size: together they are one matrix, and few operations."""
-    by_size: dict[int, list[int]] = {}
-    for i, (tensor, mask) in enumerate(zip(tensors, masks, strict=True)):
-        size = tensor.shape.num_elements()
-        if mask is None and size is not None and 0 < size <= FEW:
-            by_size.setdefault(size, []).append(i)
-    return list(by_size.values())
-
-
 def _checked(
-    pairs: list[Pair],
-    quick: Callable[[Any, Any], Quick],
+    group: list[Reading],
+    quick: Callable[[Reading], Quick],
     careful: Callable[[Any, Any], Any],
     doubtful: Callable[[Any], Any],
 ) -> Any:
     """Rows of a group: the quick ones or, if any of them is doubtful, the careful ones."""
 
-    def in_double(pairs: list[Pair]) -> Any:
+    def in_double(group: list[Reading]) -> Any:
         rows = [
-            careful(tf.reshape(tf.cast(t, tf.float64), [1, -1]), None if m is None else tf.reshape(m, [1, -1]))
-            for t, m in pairs
+            careful(
+                tf.reshape(tf.cast(r.tensor, tf.float64), [1, -1]), None if r.mask is None else tf.reshape(r.mask, [1, -1])
+            )
+            for r in group
         ]
         return tf.concat(rows, axis=0)
 
-    if any(t.dtype != tf.float32 for t, _ in pairs):
-        return in_double(pairs)
-    counts, sums = zip(*[quick(t, mask) for t, mask in pairs], strict=True)
+    if any(reading.tensor.dtype != tf.float32 for reading in group):
+        return in_double(group)
+    counts, sums = zip(*[quick(reading) for reading in group], strict=True)
     first = tf.concat([_table(counts), tf.cast(_table(sums), tf.float64)], axis=1)
-    return _if(tf.reduce_any(doubtful(first)), in_double, pairs, first)
+    return _if(tf.reduce_any(doubtful(first)), in_double, group, first)
 
 
 def _table(scalars: Any) -> Any:
     return tf.reshape(tf.stack([s for row in scalars for s in row]), [len(scalars), -1])
 
 
-def _if(doubt: Any, careful: Callable[[list[Pair]], Any], pairs: list[Pair], first: Any) -> Any:
-    """`careful(pairs)` in case of doubt, else `first`.
+def _if(doubt: Any, careful: Callable[[list[Reading]], Any], group: list[Reading], first: Any) -> Any:
+    """`careful(group)` in case of doubt, else `first`.
 
     `tf.cond` would be taken apart into a switch for each tensor and would send a dead signal through all that is not
     done; a conditional that stays one operation costs some microseconds where there is no doubt.
     """
     if tf.executing_eagerly():
-        return careful(pairs) if doubt else first
-    tensors = [t for t, _ in pairs]
-    masks = [m for _, m in pairs if m is not None]
+        return careful(group) if doubt else first
 
     def then(first: Any, *given: Any) -> Any:
-        left = iter(given[len(pairs) :])
-        return careful([(t, None if m is None else next(left)) for t, (_, m) in zip(given, pairs, strict=False)])
+        masks = iter(given[len(group) :])
+        readings = [Reading(t, None if r.mask is None else next(masks)) for t, r in zip(given, group, strict=False)]
+        return careful(readings)
 
-    given = [first, *tensors, *masks]
+    given = [first, *(r.tensor for r in group), *(r.mask for r in group if r.mask is not None)]
     specs = [tf.TensorSpec(t.shape, t.dtype) for t in given]
     branches = [
         tf.function(branch, autograph=False).get_concrete_function(*specs) for branch in (then, lambda first, *_: first + 0)
@@ -160,11 +181,6 @@ def _if(doubt: Any, careful: Callable[[list[Pair]], Any], pairs: list[Pair], fir
         cond=doubt, input=given, Tout=[tf.float64], then_branch=branches[0], else_branch=branches[1]
     )[0]
     return tf.ensure_shape(chosen, first.shape)
-
-
-def widened(tensor: Any) -> Any:
-    """A tensor in float32 at least."""
-    return tensor if tensor.dtype in (tf.float32, tf.float64) else tf.cast(tensor, tf.float32)
 
 
 def spread(mask: Any, tensor: Any) -> Any:
@@ -206,17 +222,20 @@ def count_true(flags: Any) -> Any:
     return tf.reduce_sum(tf.cast(ones, tf.float64))
 
 
-def _quick_moments(tensor: Any, mask: Any) -> Quick:
+def _quick_moments(reading: Reading) -> Quick:
     """The moments of one float32 tensor as far as float32 gives them; if any entry is not finite, the squares tell."""
-    tensor, count = _kept(tensor, mask)
-    extremes = [tf.reduce_max(tensor), tf.reduce_min(tensor)]
+    tensor, count = reading.tensor, reading.count()
+    total = tf.reduce_sum(tensor) if reading.total is None else tf.cast(reading.total, tf.float32)
+    if reading.magnitude is None:
+        largest = tf.maximum(tf.reduce_max(tensor), -tf.reduce_min(tensor))
+    else:
+        largest = tf.reduce_max(reading.magnitude)
     counts = [count, count - _nonzero(tensor), tf.constant(0.0, tf.float64)]
-    return counts, [2 * tf.nn.l2_loss(tensor), tf.reduce_sum(tensor), *extremes]
+    return counts, [2 * tf.nn.l2_loss(tensor), total, largest]
 
 
-def _quick_square_sum(tensor: Any, mask: Any) -> Quick:
-    tensor, count = _kept(tensor, mask)
-    return [count], [2 * tf.nn.l2_loss(tensor)]
+def _quick_square_sum(reading: Reading) -> Quick:
+    return [reading.count()], [2 * tf.nn.l2_loss(reading.tensor)]
 
 
 def _nonzero(tensor: Any) -> Any:
@@ -231,38 +250,25 @@ def _nonzero(tensor: Any) -> Any:
     return count_true(tf.not_equal(tensor, 0))
 
 
-def _kept(tensor: Any, mask: Any) -> tuple[Any, Any]:
-    """The tensor with zeros for what the mask leaves out, and how many entries it lets through (float64)."""
-    if mask is None:
-        size = tensor.shape.num_elements()
-        count = tf.cast(tf.size(tensor), tf.float64) if size is None else tf.constant(float(size), tf.float64)
-        return tensor, count
-    return tf.where(mask, tensor, tf.zeros_like(tensor)), count_true(mask)
-
-
 def _moments(matrix: Any, mask: Any) -> Any:
     """The moments of each row of a float64 matrix."""
     counted, zero = tf.ones_like(matrix), tf.equal(matrix, 0)
     if mask is not None:
         counted, zero = tf.cast(mask, tf.float64), mask & zero
-        matrix = tf.where(mask, matrix, tf.zeros_like(matrix))
-    flags = [counted, tf.square(matrix), matrix, tf.cast(zero, tf.float64), tf.cast(~tf.math.is_finite(matrix), tf.float64)]
-    count, square_sum, total, zeros, nonfinite = (tf.reduce_sum(f, axis=1) for f in flags)
-    extremes = [tf.reduce_max(matrix, axis=1), tf.reduce_min(matrix, axis=1)]
-    return tf.stack([count, zeros, nonfinite, square_sum, total, *extremes], axis=1)
+    flags = [counted, tf.cast(zero, tf.float64), tf.cast(~tf.math.is_finite(matrix), tf.float64), tf.square(matrix), matrix]
+    sums = [tf.reduce_sum(f, axis=1) for f in flags]
+    return tf.stack([*sums, tf.reduce_max(tf.abs(matrix), axis=1)], axis=1)
 
 
 def _square_sum(matrix: Any, mask: Any) -> Any:
     """Count and sum of squares of each row of a float64 matrix."""
     counted = tf.ones_like(matrix) if mask is None else tf.cast(mask, tf.float64)
-    squares = tf.square(matrix if mask is None else tf.where(mask, matrix, tf.zeros_like(matrix)))
-    return tf.stack([tf.reduce_sum(counted, axis=1), tf.reduce_sum(squares, axis=1)], axis=1)
+    return tf.stack([tf.reduce_sum(counted, axis=1), tf.reduce_sum(tf.square(matrix), axis=1)], axis=1)
 
 
 def _doubtful(rows: Any) -> Any:
     """bool `[tensors]`: where float32 was not enough for the moments."""
-    count, square_sum, total, high, low = (rows[:, i] for i in (0, 3, 4, 5, 6))
-    largest = tf.maximum(tf.abs(high), tf.abs(low))
+    count, _, _, square_sum, total, largest = tf.unstack(rows, axis=1)
     mean_square = square_sum / tf.maximum(count, 1.0)
     variance = mean_square - tf.square(total / tf.maximum(count, 1.0))
     out_of_range = ((largest < SMALL) & (largest > 0)) | (largest > LARGE) | ~tf.math.is_finite(square_sum)

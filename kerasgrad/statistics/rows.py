@@ -32,8 +32,7 @@ def merge_replicas(name: str, values: Array) -> Array:
     if name != "layers":
         return np.asarray(values[0])
     merged = np.asarray(values.sum(axis=0))
-    merged[:, _LAYER["max"]] = values[:, :, _LAYER["max"]].max(axis=0)
-    merged[:, _LAYER["min"]] = values[:, :, _LAYER["min"]].min(axis=0)
+    merged[:, _LAYER["largest"]] = values[:, :, _LAYER["largest"]].max(axis=0)
     return merged
 
 
@@ -96,11 +95,10 @@ def _merged(columns: Array, owners: NDArray[np.int64], layers: int) -> Array:
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     has_gradient = ~np.isnan(columns[:, :, [_GRADIENT["zeros"]]])
     has_norm = columns[:, :, _NORMS] != ABSENT
-    high, low = _GRADIENT["max"], _GRADIENT["min"]
+    largest = _GRADIENT["largest"]
     for part, present, how, blank, missing in (
-        (slice(0, high), has_gradient, np.add, 0.0, np.nan),
-        (slice(high, high + 1), has_gradient, np.maximum, -np.inf, np.nan),
-        (slice(low, low + 1), has_gradient, np.minimum, np.inf, np.nan),
+        (slice(0, largest), has_gradient, np.add, 0.0, np.nan),
+        (slice(largest, largest + 1), has_gradient, np.maximum, 0.0, np.nan),
         (_NORMS, has_norm, np.add, 0.0, ABSENT),
     ):
         found = how.reduceat(np.where(present, columns[:, :, part], blank), starts, axis=1)
@@ -114,13 +112,13 @@ def _norm(square_sum: Array) -> Array:
 
 
 def _of_gradients(columns: Array) -> dict[str, Array]:
-    count, zeros, nonfinite, square_sum, total, high, low, clipped, weight, update = np.moveaxis(columns, 2, 0)
+    count, zeros, nonfinite, square_sum, total, largest, clipped, weight, update = np.moveaxis(columns, 2, 0)
     weight_norm, update_norm = _norm(weight), _norm(update)
     return {
         "gradient_norm": np.sqrt(square_sum),
         "gradient_mean": total / count,
         "gradient_std": _deviation(count, square_sum, total),
-        "gradient_max": np.maximum(np.abs(high), np.abs(low)),
+        "gradient_max": largest,
         "gradient_zeros": zeros / count,
         "gradient_nonfinite": nonfinite,
         "gradient_norm_clipped": _norm(clipped),
@@ -131,11 +129,11 @@ def _of_gradients(columns: Array) -> dict[str, Array]:
 
 
 def _of_layers(columns: Array) -> dict[str, Array]:
-    count, zeros, nonfinite, square_sum, total, high, low, signal_count, signal, saturated = np.moveaxis(columns, 2, 0)
+    count, zeros, nonfinite, square_sum, total, largest, signal_count, signal, saturated = np.moveaxis(columns, 2, 0)
     return {
         "activation_mean": total / count,
         "activation_std": _deviation(count, square_sum, total),
-        "activation_max": np.maximum(np.abs(high), np.abs(low)),
+        "activation_max": largest,
         "activation_zeros": zeros / count,
         "activation_nonfinite": nonfinite,
         "signal_rms": np.sqrt(signal / signal_count),
