@@ -66,7 +66,7 @@ def test_moments_in_a_graph_one_odd_tensor_among_others(compiled: bool) -> None:
     random = np.random.default_rng(0)
     usual = random.normal(size=(100, 100)).astype(np.float32)
     odd = [usual * np.float32(1e-25), usual * np.float32(1e25), usual + 1e5, np.full((100, 100), 0.1, np.float32)]
-    function = tf.function(lambda *t: moments([Reading(x) for x in t]), jit_compile=compiled)
+    function = tf.function(lambda *t: moments([Reading(x) for x in t], compiled), jit_compile=compiled)
     for tensors in ([usual], [usual, odd[0]], [odd[1], usual], [odd[2], odd[3], usual]):
         for row, x in zip(function(*map(tf.constant, tensors)).numpy(), tensors, strict=True):
             agree(row, x.astype(np.float32))

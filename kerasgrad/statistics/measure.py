@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kerasgrad.observation import LayerSeen, Observation, Part
 from kerasgrad.statistics import histogram
+from kerasgrad.statistics.joined import Joined, by_width
 from kerasgrad.statistics.moments import COLUMNS, Reading, count_true, moments, spread, square_sums
 
 GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
@@ -39,10 +40,10 @@ def measure(observation: Observation, *, compiled: bool, histograms: bool) -> di
         What is missing is NaN, in the three last columns of the variables `ABSENT`.
     """
     gradients = [_values(v.gradient, compiled) for v in observation.variables]
-    outputs = [[Output.of(layer, part) for part in layer.parts] for layer in observation.layers]
+    outputs = _outputs(observation)
     measured = {
-        "variables": _variables(observation, gradients),
-        "layers": _layers(observation, outputs),
+        "variables": _variables(observation, gradients, compiled),
+        "layers": _layers(observation, outputs, compiled),
         "overall": _scalars([getattr(observation, name) for name in OVERALL_COLUMNS]),
         "units": _units(observation, outputs),
     }
@@ -71,29 +72,52 @@ class Output:
     activity: Any = None
     unit_signal: Any = None
 
-    @classmethod
-    def of(cls, layer: LayerSeen, part: Part) -> Output:
-        """Reads what several statistics need only once: the magnitudes, and the sum where it is that of the units."""
-        activation = Reading.of(part.output, part.mask)
-        output = cls(activation, None if part.signal is None else Reading.of(part.signal, part.mask))
+
+def _outputs(observation: Observation) -> list[list[Output]]:
+    """Reads every part of every layer, and what several statistics need of it only once."""
+    outputs = []
+    for layer in observation.layers:
+        signals = [None if part.signal is None else Reading.of(part.signal, part.mask) for part in layer.parts]
+        parts = [Output(Reading.of(p.output, p.mask), s) for p, s in zip(layer.parts, signals, strict=True)]
         if layer.activation.nonnegative:
-            activation.magnitude = activation.tensor
-        if watched(layer):
-            if activation.magnitude is None:
-                activation.magnitude = tf.abs(activation.tensor)
-            output.activity = _over_examples(activation.magnitude)
-            if layer.activation.nonnegative:
-                activation.total = tf.reduce_sum(output.activity)
-            if output.signal is not None:
-                output.unit_signal = _over_examples(tf.abs(output.signal.tensor))
-        return output
+            for part in parts:
+                part.activation.magnitude = part.activation.tensor
+        outputs.append(parts)
+    followed = [part for layer, parts in zip(observation.layers, outputs, strict=True) if watched(layer) for part in parts]
+    for output, sums in zip(followed, unit_sums([part.activation for part in followed]), strict=True):
+        output.activity = sums
+        if output.activation.magnitude is output.activation.tensor:
+            output.activation.total = tf.reduce_sum(sums)
+    with_signal = [part for part in followed if part.signal is not None]
+    for output, sums in zip(with_signal, unit_sums([p.signal for p in with_signal if p.signal is not None]), strict=True):
+        output.unit_signal = sums
+    return outputs
 
 
-def _over_examples(tensor: Any) -> Any:
-    """Sum over all axes but the last, float64 `[units]`: first within each example, which runs at memory speed."""
-    if tensor.shape.rank > 2:
-        tensor = tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank - 1)))
-    return tf.reduce_sum(tf.cast(tensor, tf.float64), axis=0) if tensor.shape.rank > 1 else tf.cast(tensor, tf.float64)
+def unit_sums(readings: list[Reading]) -> list[Any]:
+    """Sum of magnitudes for each unit.
+
+    Args:
+        readings: tensors `[..., units]` with known units; the magnitudes that this needs are left in them.
+
+    Returns:
+        For each, float64 `[units]`.
+    """
+    flat = []
+    for reading in readings:
+        tensor = reading.tensor
+        if tensor.shape.rank > 2:
+            # Within each example first, which runs at memory speed; those sums are few and are added in float64.
+            if reading.magnitude is None:
+                reading.magnitude = tf.abs(tensor)
+            tensor = tf.reduce_sum(reading.magnitude, axis=list(range(1, tensor.shape.rank - 1)))
+        flat.append(tf.reshape(tensor, [-1, tensor.shape[-1]]))
+    sums: list[Any] = [None] * len(flat)
+    for same in by_width(flat):
+        joined = Joined.of([flat[i] for i in same])
+        for i, row in zip(same, tf.unstack(joined.sum(tf.abs(tf.cast(joined.rows, tf.float64)))), strict=True):
+            sums[i] = row
+    return sums
 
 
 def _values(gradient: Any, compiled: bool) -> Any:
@@ -108,14 +132,14 @@ def _values(gradient: Any, compiled: bool) -> Any:
     return tf.math.unsorted_segment_sum(rows, positions, tf.reduce_max(tf.concat([positions, [-1]], 0)) + 1)
 
 
-def _variables(observation: Observation, gradients: list[Any]) -> Any:
+def _variables(observation: Observation, gradients: list[Any], compiled: bool) -> Any:
     seen = observation.variables
-    columns = _scattered(moments([Reading.of(g) for g in gradients if g is not None]), gradients)
+    columns = _scattered(moments([Reading.of(g) for g in gradients if g is not None], compiled), gradients)
     count, zeros = columns[:, COLUMNS.index("count")], columns[:, COLUMNS.index("zeros")]
     sizes = tf.constant([float(v.size) for v in seen], tf.float64)
     # Rows that a sparse gradient leaves out are zeros.
     counts = tf.stack([sizes, zeros + sizes - count], axis=1)
-    clipped = [None if v.clipped is None else _values(v.clipped, compiled=False) for v in seen]
+    clipped = [None if v.clipped is None else _values(v.clipped, compiled) for v in seen]
     updates = [None if v.after is None else Reading.of(v.after).tensor - Reading.of(v.before).tensor for v in seen]
     norms = [
         _scattered(square_sums([Reading.of(t) for t in tensors if t is not None])[:, 1:], tensors, ABSENT)
@@ -138,11 +162,11 @@ def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
     return tf.gather(tf.concat([missing, rows], axis=0), positions)
 
 
-def _layers(observation: Observation, outputs: list[list[Output]]) -> Any:
+def _layers(observation: Observation, outputs: list[list[Output]], compiled: bool) -> Any:
     each = [(row, output) for row, parts in enumerate(outputs) for output in parts]
     signals = [(row, output.signal) for row, output in each if output.signal is not None]
     columns = [
-        _by_layer(moments([output.activation for _, output in each]), [row for row, _ in each], len(outputs)),
+        _by_layer(moments([output.activation for _, output in each], compiled), [row for row, _ in each], len(outputs)),
         _by_layer(square_sums([signal for _, signal in signals]), [row for row, _ in signals], len(outputs)),
     ]
     saturated = [_saturated(layer) for layer in observation.layers]

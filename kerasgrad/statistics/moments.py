@@ -9,10 +9,12 @@ of the group. A deep sigmoid net, whose gradients pass 1e-19, is just what this 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import tensorflow as tf
+
+from kerasgrad.statistics.joined import Joined
 
 COUNTS = ("count", "zeros", "nonfinite")
 COLUMNS = (*COUNTS, "square_sum", "sum", "largest")
@@ -26,13 +28,35 @@ FLAT = 1e-3
 """Variance / mean square below which float32 moments do not give the deviation to 1e-5 of the RMS."""
 FEW = 4096
 """Tensors of at most this many entries go through float64 at once, those of one size as rows of one matrix."""
+NARROW = 2048
+"""Entries of one example up to which tensors of a batch are joined; beyond it the copy costs more than it saves."""
 GROUP = 8
 """Larger tensors that share one decision for float64. All of them are kept in memory until it is taken."""
 EXACT = 2**21
 """How far a count survives float32, in whatever order it is added up and with a root taken on the way."""
 
-Quick = tuple[list[Any], list[Any]]
-"""Scalars of float64 and scalars of float32."""
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of numbers to take of tensors.
+
+    Attributes:
+        columns: how many numbers there are.
+        quick: of one float32 tensor, scalars at memory speed: two lists, of float64 and of float32.
+        finish: of a table `[k, scalars]` of those, both lists together and in float64, the numbers `[k, columns]`.
+        careful: of a float64 matrix `[k, n]` and its mask or None, the numbers of each row.
+        examples: of a float32 matrix `[examples, n]`, numbers of each row that add up but for the last column if
+            `last_is_largest`.
+        doubtful: of numbers `[k, columns]`, which are not to be trusted in float32.
+    """
+
+    columns: int
+    quick: Callable[[Reading], tuple[list[Any], list[Any]]]
+    finish: Callable[[Any], Any]
+    careful: Callable[[Any, Any], Any]
+    examples: Callable[[Any], Any]
+    doubtful: Callable[[Any], Any]
+    last_is_largest: bool = False
 
 
 @dataclass
@@ -72,17 +96,26 @@ class Reading:
         size = self.tensor.shape.num_elements()
         return self.mask is None and size is not None and 0 < size <= FEW
 
+    def is_narrow(self) -> bool:
+        """Whether it is a batch of small examples."""
+        shape = self.tensor.shape
+        if self.mask is not None or self.tensor.dtype != tf.float32 or not shape.rank or shape[0] is not None:
+            return False
+        width = shape[1:].num_elements() if shape.rank > 1 else None
+        return width is not None and 0 < width <= NARROW
 
-def moments(readings: list[Reading]) -> Any:
+
+def moments(readings: list[Reading], compiled: bool = False) -> Any:
     """Moments of each tensor.
 
     Args:
         readings: tensors of any shapes.
+        compiled: whether XLA compiles the step, which lacks an operation that is used otherwise.
 
     Returns:
         float64 `[len(readings), len(COLUMNS)]`.
     """
-    return _rows(readings, len(COLUMNS), _quick_moments, _moments, _doubtful)
+    return _rows(readings, _COMPILED_MOMENTS if compiled else _MOMENTS)
 
 
 def square_sums(readings: list[Reading]) -> Any:
@@ -94,83 +127,84 @@ def square_sums(readings: list[Reading]) -> Any:
     Returns:
         float64 `[len(readings), 2]`: count and sum of squares.
     """
-    return _rows(readings, 2, _quick_square_sum, _square_sum, _doubtful_square_sum)
+    return _rows(readings, _SQUARE_SUMS)
 
 
-def _rows(
-    readings: list[Reading],
-    columns: int,
-    quick: Callable[[Reading], Quick],
-    careful: Callable[[Any, Any], Any],
-    doubtful: Callable[[Any], Any],
-) -> Any:
-    """One row of numbers for each tensor.
-
-    Args:
-        readings: see `moments`.
-        columns: how many numbers.
-        quick: gives the numbers of one float32 tensor: first counts, in float64, then those in float32.
-        careful: gives the rows `[k, columns]` of a float64 matrix `[k, n]` and its mask, or None.
-        doubtful: tells of rows `[k, columns]` from `quick` which are not to be trusted.
-    """
+def _rows(readings: list[Reading], kind: Kind) -> Any:
+    """One row of numbers for each tensor: the small and the narrow ones together, the others a few at a time."""
     if not readings:
-        return tf.zeros([0, columns], tf.float64)
+        return tf.zeros([0, kind.columns], tf.float64)
     small: dict[int, list[int]] = {}
+    narrow: dict[int, list[int]] = {}
     large: list[int] = []
     for i, reading in enumerate(readings):
-        place = small.setdefault(int(reading.tensor.shape.num_elements()), []) if reading.is_small() else large
-        place.append(i)
-    rows = []
+        if reading.is_small():
+            small.setdefault(int(reading.tensor.shape.num_elements()), []).append(i)
+        elif reading.is_narrow():
+            narrow.setdefault(int(reading.tensor.shape[1:].num_elements()), []).append(i)
+        else:
+            large.append(i)
+    rows, places = [], []
     for same in small.values():
         matrix = tf.stack([tf.reshape(tf.cast(readings[i].tensor, tf.float64), [-1]) for i in same])
-        rows.append(careful(matrix, None))
+        rows.append(kind.careful(matrix, None))
+        places += same
+    for same in narrow.values():
+        rows.append(_joined([readings[i] for i in same], kind))
+        places += same
     for start in range(0, len(large), GROUP):
-        rows.append(_checked([readings[i] for i in large[start : start + GROUP]], quick, careful, doubtful))
-    places = [i for same in small.values() for i in same] + large
+        group = large[start : start + GROUP]
+        rows.append(_one_by_one([readings[i] for i in group], kind))
+        places += group
     return tf.gather(tf.concat(rows, axis=0), sorted(range(len(places)), key=places.__getitem__))
 
 
-def _checked(
-    group: list[Reading],
-    quick: Callable[[Reading], Quick],
-    careful: Callable[[Any, Any], Any],
-    doubtful: Callable[[Any], Any],
-) -> Any:
-    """Rows of a group: the quick ones or, if any of them is doubtful, the careful ones."""
+def _joined(group: list[Reading], kind: Kind) -> Any:
+    """Rows of batches whose examples are small and of one size."""
+    width = int(group[0].tensor.shape[1:].num_elements())
+    joined = Joined.of([tf.reshape(r.tensor, [-1, width]) for r in group])
+    each = kind.examples(joined.rows)
+    first = joined.sum(each)
+    if kind.last_is_largest:
+        first = tf.concat([first[:, :-1], joined.max(each[:, -1:])], axis=1)
+    return _checked(group, kind, first)
 
-    def in_double(group: list[Reading]) -> Any:
-        rows = [
-            careful(
-                tf.reshape(tf.cast(r.tensor, tf.float64), [1, -1]), None if r.mask is None else tf.reshape(r.mask, [1, -1])
-            )
-            for r in group
-        ]
-        return tf.concat(rows, axis=0)
 
+def _one_by_one(group: list[Reading], kind: Kind) -> Any:
+    """Rows of large tensors."""
     if any(reading.tensor.dtype != tf.float32 for reading in group):
-        return in_double(group)
-    counts, sums = zip(*[quick(reading) for reading in group], strict=True)
-    first = tf.concat([_table(counts), tf.cast(_table(sums), tf.float64)], axis=1)
-    return _if(tf.reduce_any(doubtful(first)), in_double, group, first)
+        return _in_double(group, kind)
+    wide, single = zip(*[kind.quick(reading) for reading in group], strict=True)
+    first = tf.concat([_table(wide), tf.cast(_table(single), tf.float64)], axis=1)
+    return _checked(group, kind, kind.finish(first))
 
 
 def _table(scalars: Any) -> Any:
     return tf.reshape(tf.stack([s for row in scalars for s in row]), [len(scalars), -1])
 
 
-def _if(doubt: Any, careful: Callable[[list[Reading]], Any], group: list[Reading], first: Any) -> Any:
-    """`careful(group)` in case of doubt, else `first`.
+def _in_double(group: list[Reading], kind: Kind) -> Any:
+    rows = []
+    for reading in group:
+        matrix = tf.reshape(tf.cast(reading.tensor, tf.float64), [1, -1])
+        rows.append(kind.careful(matrix, None if reading.mask is None else tf.reshape(reading.mask, [1, -1])))
+    return tf.concat(rows, axis=0)
+
+
+def _checked(group: list[Reading], kind: Kind, first: Any) -> Any:
+    """The first numbers of a group or, if any of them are doubtful, those taken in float64.
 
     `tf.cond` would be taken apart into a switch for each tensor and would send a dead signal through all that is not
     done; a conditional that stays one operation costs some microseconds where there is no doubt.
     """
+    doubt = tf.reduce_any(kind.doubtful(first))
     if tf.executing_eagerly():
-        return careful(group) if doubt else first
+        return _in_double(group, kind) if doubt else first
 
     def then(first: Any, *given: Any) -> Any:
         masks = iter(given[len(group) :])
         readings = [Reading(t, None if r.mask is None else next(masks)) for t, r in zip(given, group, strict=False)]
-        return careful(readings)
+        return _in_double(readings, kind)
 
     given = [first, *(r.tensor for r in group), *(r.mask for r in group if r.mask is not None)]
     specs = [tf.TensorSpec(t.shape, t.dtype) for t in given]
@@ -222,20 +256,43 @@ def count_true(flags: Any) -> Any:
     return tf.reduce_sum(tf.cast(ones, tf.float64))
 
 
-def _quick_moments(reading: Reading) -> Quick:
-    """The moments of one float32 tensor as far as float32 gives them; if any entry is not finite, the squares tell."""
-    tensor, count = reading.tensor, reading.count()
+def _quick_moments(reading: Reading, nonzero: Callable[[Any], Any]) -> tuple[list[Any], list[Any]]:
+    tensor = reading.tensor
     total = tf.reduce_sum(tensor) if reading.total is None else tf.cast(reading.total, tf.float32)
     if reading.magnitude is None:
-        largest = tf.maximum(tf.reduce_max(tensor), -tf.reduce_min(tensor))
+        extremes = [tf.reduce_max(tensor), tf.reduce_min(tensor)]
     else:
-        largest = tf.reduce_max(reading.magnitude)
-    counts = [count, count - _nonzero(tensor), tf.constant(0.0, tf.float64)]
-    return counts, [2 * tf.nn.l2_loss(tensor), total, largest]
+        extremes = [tf.reduce_max(reading.magnitude)] * 2
+    return [reading.count(), nonzero(tensor)], [tf.nn.l2_loss(tensor), total, *extremes]
 
 
-def _quick_square_sum(reading: Reading) -> Quick:
-    return [reading.count()], [2 * tf.nn.l2_loss(reading.tensor)]
+def _finished_moments(table: Any) -> Any:
+    count, nonzero, half, total, high, low = tf.unstack(table, axis=1)
+    # If any entry is not finite, the sum of squares tells; they are counted in float64.
+    nonfinite, largest = tf.zeros_like(count), tf.maximum(tf.abs(high), tf.abs(low))
+    return tf.stack([count, count - nonzero, nonfinite, 2 * half, total, largest], axis=1)
+
+
+def _moments_of_examples(matrix: Any) -> Any:
+    width = float(matrix.shape[1])
+    sums = [tf.reduce_sum(m, axis=1) for m in (tf.square(tf.sign(matrix)), tf.square(matrix), matrix)]
+    nonzero, squares, total = (tf.cast(s, tf.float64) for s in sums)
+    largest = tf.cast(tf.maximum(tf.reduce_max(matrix, axis=1), -tf.reduce_min(matrix, axis=1)), tf.float64)
+    count = tf.fill(tf.shape(total), tf.constant(width, tf.float64))
+    return tf.stack([count, width - nonzero, tf.zeros_like(count), squares, total, largest], axis=1)
+
+
+def _quick_square_sum(reading: Reading) -> tuple[list[Any], list[Any]]:
+    return [reading.count()], [tf.nn.l2_loss(reading.tensor)]
+
+
+def _finished_square_sum(table: Any) -> Any:
+    return table * [1.0, 2.0]
+
+
+def _square_sums_of_examples(matrix: Any) -> Any:
+    squares = tf.cast(tf.reduce_sum(tf.square(matrix), axis=1), tf.float64)
+    return tf.stack([tf.fill(tf.shape(squares), tf.constant(float(matrix.shape[1]), tf.float64)), squares], axis=1)
 
 
 def _nonzero(tensor: Any) -> Any:
@@ -280,3 +337,18 @@ def _doubtful_square_sum(rows: Any) -> Any:
     """bool `[tensors]`: the sum itself is judged; a small one means that the entries may have been denormal."""
     count, square_sum = rows[:, 0], rows[:, 1]
     return ~tf.math.is_finite(square_sum) | (square_sum < SMALL**2 * count)
+
+
+_MOMENTS = Kind(
+    len(COLUMNS),
+    lambda reading: _quick_moments(reading, _nonzero),
+    _finished_moments,
+    _moments,
+    _moments_of_examples,
+    _doubtful,
+    last_is_largest=True,
+)
+_COMPILED_MOMENTS = replace(
+    _MOMENTS, quick=lambda reading: _quick_moments(reading, lambda tensor: count_true(tf.not_equal(tensor, 0)))
+)
+_SQUARE_SUMS = Kind(2, _quick_square_sum, _finished_square_sum, _square_sum, _square_sums_of_examples, _doubtful_square_sum)
