@@ -57,10 +57,12 @@ class GradientMonitor(keras.callbacks.Callback):
         log_dir: directory of the run, such as `"logs/mine"`; `tensorboard --logdir logs` then shows it. A further run
             in the same directory gets a numbered one inside it. None keeps the run in memory only.
         update_freq: when to sample, as in `keras.callbacks.TensorBoard`: a number of batches, `"batch"`, `"epoch"`, a
-            function of the step, an object with `due(step, batch)`, or `"auto"`: every step for the first 50, then as
-            often as keeps the measured cost under 1 % of the training time, and once in the last epoch.
+            function of the step, an object with `due(step, batch)`, or `"auto"`: the first 10 steps, some more at the
+            start, then as often as keeps the measured cost under 1 % of the training time, and once in the last epoch.
         layers: which layers get a row: names or patterns such as `"block*"`, of the path or the layer's own name, or a
             function of the layer. None for all. What is said of the whole model still rests on all its variables.
+        activations: whether to read what layers give (activations, dead and dormant units) and the gradient that reaches
+            their outputs (the signal). Without them only gradients, weights and updates are left, which cost less.
         window: number of samples without firing after which a unit counts as dead.
         histograms: whether to record histograms of the gradients too.
         log_metrics: whether to add `gradient_norm`, `dead_fraction` and `depth_ratio` to the `logs`, so that callbacks
@@ -84,6 +86,7 @@ class GradientMonitor(keras.callbacks.Callback):
         *,
         update_freq: Any = "auto",
         layers: Layers = None,
+        activations: bool = True,
         window: int = 50,
         histograms: bool = False,
         log_metrics: bool = False,
@@ -94,7 +97,8 @@ class GradientMonitor(keras.callbacks.Callback):
         if not isinstance(window, int) or isinstance(window, bool) or window < 1:
             raise ValueError(f"`window` takes a number of samples from 1. Received: window={window!r}")
         self._arguments = {
-            "log_dir": log_dir, "update_freq": update_freq, "layers": layers, "window": window,
+            "log_dir": log_dir, "update_freq": update_freq, "layers": layers,
+            "activations": activations, "window": window,
             "histograms": histograms, "log_metrics": log_metrics, "verbose": verbose,
         }  # fmt: skip
         self.log_dir = None if log_dir is None else Path(log_dir)
@@ -118,6 +122,9 @@ class GradientMonitor(keras.callbacks.Callback):
         self._epoch_start = 0  # steps before this epoch
         self._epoch_batches = 0  # steps done in this epoch
         self._placed, self._epoch, self._offset = False, 0, 0
+        self._planned: int | None = None  # steps when this fit is over
+        if isinstance(self.schedule, Auto):
+            self.schedule.begin()
         self._begun: float | None = None
         self._armed, self._armed_by = False, None
 
@@ -167,6 +174,8 @@ class GradientMonitor(keras.callbacks.Callback):
         facts.check_choice(self.model, self._selected, self._arguments["layers"])
         self._failure, self._armed = None, False
         self._finish_epoch()
+        epochs, steps = ((self.params or {}).get(name) for name in ("epochs", "steps"))
+        self._planned = self.step + epochs * steps if epochs and steps else None
 
     @_guarded
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -233,12 +242,11 @@ class GradientMonitor(keras.callbacks.Callback):
     # Sampling.
 
     def _due(self, batch: int) -> bool:
-        at_once = self.model.steps_per_execution
-        steps = range(self._epoch_start + batch, self._epoch_start + batch + at_once)
+        step = self._epoch_start + batch
         if isinstance(self.schedule, Auto):
             last_epoch = batch == 0 and self._epoch + 1 == (self.params or {}).get("epochs")
-            return last_epoch or self.schedule.due(steps[0], batch, self._overhead)
-        return any(self.schedule.due(step, batch + i) for i, step in enumerate(steps))
+            return last_epoch or self.schedule.due(step, batch, self._overhead, self._planned)
+        return any(self.schedule.due(step + i, batch + i) for i in range(self.model.steps_per_execution))
 
     def _arm(self) -> None:
         """Puts the watched step where `fit` looks for the train function, for one step."""
@@ -265,7 +273,8 @@ class GradientMonitor(keras.callbacks.Callback):
         def receive(measured: Any, rows: Rows) -> None:
             self._receive(lambda: packing.unpack(np.asarray(measured)), rows)
 
-        return watch(self.model, compute, self._selected, receive, self._fail, self._is_expected, odd)
+        expected, activations = self._is_expected, self._arguments["activations"]
+        return watch(self.model, compute, self._selected, receive, self._fail, expected, odd, activations)
 
     def _is_expected(self) -> bool:
         """Whether the fit that armed the step still runs; each fit gives the model a `History` of its own."""

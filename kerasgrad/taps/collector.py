@@ -25,6 +25,7 @@ LATE = "it was called for the first time after the first sample, when the rows w
 NOT_CALLED = "no layer that holds it was called in the training step"
 NO_SIGNAL = "no gradient of the loss reaches its output"
 BELOW = "nothing before it is trained, so that the step computes no gradient at its output"
+NOT_ASKED = "it was not asked for: activations=False"
 NO_UPDATE = "no optimizer of Keras was applied to the model's variables in the graph of its training step"
 AT_MOST = 50
 """Reasons for layers that come and go; a model that makes layers in its `call` has new ones at every step."""
@@ -93,12 +94,16 @@ class Collector:
         model: the model that is trained.
         rows: its rows, filled by the first step.
         selected: which layers are watched.
+        activations: whether to read what layers give and what reaches them, or gradients, weights and updates only.
     """
 
-    def __init__(self, model: keras.Model, rows: Rows, selected: Callable[[keras.Layer, str], bool]) -> None:
+    def __init__(
+        self, model: keras.Model, rows: Rows, selected: Callable[[keras.Layer, str], bool], activations: bool = True
+    ) -> None:
         self.rows = rows
+        self.activations = activations
         self.forward = ForwardPass(model, selected)
-        self.backward = BackwardPass(model)
+        self.backward = BackwardPass(model, with_signals=activations)
         self.failures: list[Exception] = []
         self._paused = False
 
@@ -148,7 +153,7 @@ class Collector:
         for called, row in self._in_rows():
             if row is None:
                 self._excuse(called.path, LATE)
-            else:
+            elif self.activations:
                 layers[row].parts = [Part(unobtrusive(p.output), p.mask, self.backward.signal_of(p)) for p in called.parts]
                 layers[row].time_input = self._time_input(called)
         for layer, path, reason in self.forward.not_examined.values():
@@ -225,6 +230,8 @@ class Collector:
         rows.fixed = True
 
     def _row_of(self, called: Called) -> LayerSeen:
+        if not self.activations:
+            return LayerSeen(called.path, not_examined={"activation": NOT_ASKED, "signal": NOT_ASKED})
         units = {part.output.shape[-1] for part in called.parts if part.output.shape.rank}
         reasons = {}
         if not called.parts:

@@ -33,6 +33,7 @@ class BackwardPass:
 
     Attributes:
         model: the model; an eager step may be the one that builds it, so that its variables are asked for when needed.
+        with_signals: whether to ask for the gradients at the layers' outputs too.
         losses: per gradient call, its target and the variables it trains (by id).
         signals: per tapped tensor (by id), its gradients, each with the gradient call it came from.
         applied: per variable (by id), what the optimizer did.
@@ -41,6 +42,7 @@ class BackwardPass:
     """
 
     model: keras.Model
+    with_signals: bool = True
     losses: list[tuple[Any, frozenset[int]]] = field(default_factory=list)
     signals: dict[int, list[tuple[Any, int]]] = field(default_factory=dict)
     applied: dict[int, Applied] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class BackwardPass:
             trained = frozenset(keys[id(s)] for s in flat if id(s) in keys)
             if trained:
                 self.losses.append((target, trained))
-                wanted = _tensors(reached(forward, trained, keys))
+                wanted = _tensors(reached(forward, trained, keys)) if self.with_signals else {}
         if not wanted:
             return gradient(target, sources, **kwargs)
         results = gradient(target, [*flat, *wanted.values()], **kwargs)

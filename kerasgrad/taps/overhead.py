@@ -23,8 +23,8 @@ class Overhead:
     tracing: float = 0.0
     elapsed: float = 0.0
     samples: int = 0
-    _watched: float = 0.0
-    _counted: int = 0
+    _extra: float = 0.0
+    _unsettled: list[float] = field(default_factory=list)
     _bookkeeping: float = 0.0
     _recent: float = 0.0
     _usual: deque[float] = field(default_factory=lambda: deque(maxlen=64))
@@ -44,14 +44,17 @@ class Overhead:
             return
         self.elapsed += seconds
         if watched:
-            self._watched += seconds
-            self._counted += 1
             self._recent = seconds
+            self._unsettled.append(seconds)
         else:
             self._usual.append(seconds)
+        if self._unsettled and self.known:
+            # Against what was usual at the time: a training whose steps become quicker did not cost more before.
+            self._extra += sum(self._unsettled) - len(self._unsettled) * self.usual
+            self._unsettled.clear()
 
     def bookkeeping(self, seconds: float) -> None:
-        """Takes in time spent on reading, adding up and writing a sample."""
+        """Takes in time spent on reading, adding up and writing samples."""
         self._bookkeeping += seconds
         self.elapsed += seconds
 
@@ -72,7 +75,7 @@ class Overhead:
     @property
     def spent(self) -> float:
         """What all samples cost together; NaN until it is known."""
-        return max(0.0, self._watched - self._counted * self.usual) + self._bookkeeping if self.known else float("nan")
+        return max(0.0, self._extra) + self._bookkeeping if self.known else float("nan")
 
     @property
     def last(self) -> float:

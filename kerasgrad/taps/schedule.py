@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Protocol, runtime_checkable
 
 from kerasgrad.taps.overhead import Overhead
+
+MOST_WAITED = 1000
+"""Steps after which `Auto` looks at the costs again in any case."""
 
 
 @runtime_checkable
@@ -60,25 +63,51 @@ class Logarithmic:
 
 @dataclass
 class Auto:
-    """Every step for the first `first`, then as often as keeps the cost under `budget` of the training time.
+    """Often at first, then as often as keeps the cost under `budget` of the training time.
 
     What samples cost is measured: the duration of a watched step less that of a usual one, and the bookkeeping. All of
-    it counts, the first steps too; building the watched function (tracing) does not.
+    it counts, the first steps too; building the watched function (tracing) does not. The start, where most faults show,
+    may spend half of what the whole training will be allowed.
 
     Attributes:
         budget: share of the training time.
-        first: samples at the start, whatever they cost.
+        least: steps at the very start that are all sampled, whatever they cost.
+        first: samples that the start may have in advance.
+        shortest: steps that a training is taken to have at least; a shorter one is over before its cost is noticed.
     """
 
     budget: float = 0.01
+    least: int = 10
     first: int = 50
+    shortest: int = 1000
+    _wait_until: int = field(default=0, repr=False, compare=False)
 
-    def due(self, step: int, batch: int, overhead: Overhead | None = None) -> bool:
-        """See `Schedule.due`; the monitor hands in what it measured as well."""
-        if overhead is None or overhead.samples < self.first:
+    def due(self, step: int, batch: int, overhead: Overhead | None = None, planned: int | None = None) -> bool:
+        """See `Schedule.due`.
+
+        Args:
+            step: see there.
+            batch: see there.
+            overhead: what the monitor measured; without it every step is due.
+            planned: how many steps the training will have, None if that is not known.
+        """
+        if overhead is None or overhead.samples < self.least:
             return True
-        # Not a number, which compares as false, until usual steps have been seen to compare with.
-        return overhead.spent + overhead.last <= self.budget * overhead.elapsed
+        if step < self._wait_until or not overhead.known:
+            return False
+        allowed, needed = self.budget * overhead.elapsed, overhead.spent + overhead.last
+        if overhead.samples < self.first:
+            allowed = max(allowed, self.budget / 2 * max(planned or 0, self.shortest) * overhead.usual)
+        if needed <= allowed:
+            return True
+        # Asked again half way to when it can be afforded: until then a step costs one comparison, and costs may change.
+        wait = (needed / self.budget - overhead.elapsed) / max(overhead.usual, 1e-9)
+        self._wait_until = step + max(1, min(int(wait / 2), MOST_WAITED))
+        return False
+
+    def begin(self) -> None:
+        """Another training begins, whose steps are counted anew."""
+        self._wait_until = 0
 
 
 @dataclass

@@ -110,6 +110,7 @@ def watch(
     on_failure: Callable[[Exception], None],
     expected: Callable[[], bool],
     may_be_odd: Callable[[], bool] | None = None,
+    activations: bool = True,
 ) -> WatchedStep:
     """Makes the watched twin of `model.train_function`; the model is left as it was.
 
@@ -121,6 +122,7 @@ def watch(
         on_failure: see there.
         expected: see there.
         may_be_odd: see there.
+        activations: see `Collector`.
 
     Returns:
         The step, ready to be assigned to `model.train_function`.
@@ -131,7 +133,7 @@ def watch(
     _build_optimizer(model)
 
     def train_step(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        collector = Collector(model, rows, selected)
+        collector = Collector(model, rows, selected, activations)
         with seams.listening(collector):
             logs = original(*args, **kwargs)
         measured: Any = ()
