@@ -1,0 +1,120 @@
+"""Claim: tracing and stepping grow linearly with layers and parameters; disk and loading stay small.
+
+Residual nets of width 16 with ever more weight layers, dense nets with ever more parameters, each with and without the
+monitor, all statistics at every step. Time for one more layer or parameter should not depend on how many there are.
+
+    python benchmarks/cost_grows_linearly.py [--layers 50,100,200,400] [--millions 3,12,50] [--samples 10000]
+
+A thousand layers (`--layers 1000`) take Keras itself some minutes to trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from harness import Case, fit, keep, show
+
+import kerasgrad
+from kerasgrad import catalogue, events
+from kerasgrad.run import Sample, Schema
+
+
+def residual(layers: int) -> keras.Model:
+    """A narrow residual net with so many weight layers."""
+    x = inputs = keras.Input((16,))
+    for _ in range((layers - 1) // 2):
+        branch = keras.layers.Dense(16, activation="relu", kernel_initializer="he_normal")(x)
+        x = keras.layers.Add()([x, keras.layers.Dense(16, kernel_initializer="zeros")(branch)])
+    return keras.Model(inputs, keras.layers.Dense(10)(x))
+
+
+def wide(millions: int) -> keras.Model:
+    """A dense net of four layers with so many million parameters."""
+    width = int((millions * 1e6 / 3) ** 0.5)
+    layers = [keras.layers.Dense(width, activation="relu") for _ in range(3)]
+    return keras.Sequential([keras.Input((width,)), *layers, keras.layers.Dense(10)])
+
+
+def grown(model: keras.Model, steps: int) -> dict[str, Any]:
+    """Tracing and step of one model, plain and watched."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(32 * 4, model.input_shape[1])).astype("float32")
+    case = Case(model, x, random.integers(0, 10, len(x)), 32)
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    monitor = kerasgrad.GradientMonitor(None, update_freq=1, verbose=0)
+    row: dict[str, Any] = {"parameters": model.count_params()}
+    for name, callbacks in (("watched", [monitor]), ("plain", [])):
+        began = time.perf_counter()
+        fit(case, callbacks, 2)
+        row[f"start {name}, s"] = round(time.perf_counter() - began, 1)
+    plain, watched = [], []
+    for _ in range(3):
+        plain += list(fit(case, [], steps))
+        watched += list(fit(case, [monitor], steps))
+    row["step plain, ms"] = round(1e3 * float(np.median(plain)), 2)
+    row["step watched / plain"] = round(float(np.median(watched) / np.median(plain)), 3)
+    row["peak memory, MiB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return row
+
+
+def loaded(samples: int, layers: int = 100) -> dict[str, Any]:
+    """Disk a sample and loading time of a run with every statistic."""
+    names = tuple(f"dense_{i}" for i in range(layers))
+    statistics = catalogue.names("layer")
+    schema = Schema(names, names, tuple(range(layers)), (100,) * layers, ("relu",) * layers, {})
+    random = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = events.new_directory(Path(folder))
+        writer = events.Writer(path, schema, 60.0)
+        for step in range(samples):
+            values = random.random((len(statistics), layers), np.float32)
+            writer.sample(Sample(step, float(step), dict(zip(statistics, values, strict=True)), {}, {}, {}, None))
+        writer.close()
+        size = sum(file.stat().st_size for file in path.iterdir())
+        before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+        run = kerasgrad.Run.load(folder)
+        seconds = time.perf_counter() - began
+        more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert len(run) == samples
+    return {
+        "statistics": len(statistics),
+        "bytes a sample / (4 x rows x statistics)": round(size / samples / (4 * layers * len(statistics)), 3),
+        "load, s": round(seconds, 2),
+        "more memory, MiB": round(more),
+    }
+
+
+def main() -> None:
+    """Measures, prints, stores."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layers", default="50,100,200,400")
+    parser.add_argument("--millions", default="3,12,50")
+    parser.add_argument("--samples", type=int, default=10_000)
+    given = parser.parse_args()
+    row = loaded(given.samples)
+    show(f"A run of {given.samples} samples x 100 layers", list(row), [list(row.values())])
+    results: dict[str, Any] = {f"run of {given.samples} samples x 100 layers": row}
+    keep(__file__, results)
+    rows = {}
+    for number in filter(None, given.layers.split(",")):
+        rows[f"{number} weight layers"] = grown(residual(int(number)), 20)
+        keep(__file__, rows)
+        keras.backend.clear_session()
+    for number in filter(None, given.millions.split(",")):
+        rows[f"{number} million parameters"] = grown(wide(int(number)), 8)
+        keep(__file__, rows)
+        keras.backend.clear_session()
+    if rows:
+        columns = list(next(iter(rows.values())))
+        show("Growth, all statistics at every step", ["model", *columns], [[n, *r.values()] for n, r in rows.items()])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Claim: a watched step costs little more than a plain one, and far less than what people use instead.
+
+Each watched variant is a callback of its own; plain and watched steps alternate from step to step within one fit (a step
+that is not sampled runs the model's own train function). Rivals act at every step, so their fits alternate with plain
+ones in short rounds. Tracing comes before and is not counted (`total_tracing_stays_low.py` does).
+
+    python benchmarks/sampled_steps_cost_little.py [--models "LSTM,tiny MLP"] [--rounds 12] [--jit]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from typing import Any
+
+import keras
+import numpy as np
+from harness import MODELS, Case, Ratio, ScalarPerLayer, SecondTape, compiled, fit, keep, show
+
+import kerasgrad
+
+CYCLE = 4
+"""One step in so many is watched by each of two monitors; the two steps between are plain."""
+
+
+def watched(case: Case, rounds: int, steps: int) -> tuple[float, dict[str, Ratio]]:
+    """Milliseconds of a plain step, and the ratio of those that each monitor watched, one a round."""
+    found: dict[str, list[float]] = {"all": [], "gradients": []}
+    plain = []
+    with tempfile.TemporaryDirectory() as folder:
+        monitors = {
+            "all": kerasgrad.GradientMonitor(f"{folder}/all", update_freq=lambda step: step % CYCLE == 1, verbose=0),
+            "gradients": kerasgrad.GradientMonitor(
+                f"{folder}/gradients", update_freq=lambda step: step % CYCLE == 3, activations=False, verbose=0
+            ),
+        }
+        callbacks = list(monitors.values())
+        fit(case, callbacks, 2 * CYCLE)
+        for _ in range(rounds):
+            seconds = fit(case, callbacks, steps * CYCLE)
+            kinds = (1 + np.arange(len(seconds))) % CYCLE  # the first step of a fit is left out
+            plain.append(float(np.median(seconds[kinds % 2 == 0])))
+            for kind, (name, monitor) in zip((1, 3), monitors.items(), strict=True):
+                # What is read, added up and written later belongs to the sample all the same.
+                later = monitor._overhead._bookkeeping / monitor._overhead.samples
+                found[name].append((float(np.median(seconds[kinds == kind])) + later) / plain[-1])
+    return 1e3 * float(np.median(plain)), {name: Ratio.of(ratios) for name, ratios in found.items()}
+
+
+def rivals(case: Case, rounds: int, steps: int) -> dict[str, Any]:
+    """Ratios to plain steps, one a round, of what others offer and of a monitor that does not sample."""
+    found: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        callbacks: dict[str, Any] = {
+            "not sampled": kerasgrad.GradientMonitor(f"{folder}/none", update_freq=lambda step: step == 0, verbose=0),
+            "second tape": SecondTape(case, f"{folder}/tape"),
+            "scalars": ScalarPerLayer(f"{folder}/scalars"),
+            "TensorBoard": keras.callbacks.TensorBoard(f"{folder}/board", histogram_freq=1, update_freq="batch"),
+        }
+        for name, callback in callbacks.items():
+            fit(case, [callback], 3)
+            found[name] = []
+        for _ in range(rounds):
+            for name, callback in callbacks.items():
+                before = np.median(fit(case, [], steps))
+                during = np.median(fit(case, [callback], steps))
+                after = np.median(fit(case, [], steps))
+                found[name].append(2 * during / (before + after))
+    return {name: Ratio.of(values) for name, values in found.items()}
+
+
+def measured(name: str, rounds: int, jit_compile: bool) -> dict[str, Any]:
+    """All figures of one model."""
+    case = compiled(name, jit_compile)
+    fit(case, [], 3)
+    plain, ratios = watched(case, rounds, 8)
+    return {"plain_ms": round(plain, 2), **ratios, **rivals(case, max(3, rounds // 2), 12)}
+
+
+def main() -> None:
+    """Measures, prints, stores."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--jit", action="store_true", help="under XLA")
+    given = parser.parse_args()
+    results: dict[str, Any] = {}
+    for name in given.models.split(","):
+        results[name + (" (XLA)" if given.jit else "")] = measured(name, given.rounds, given.jit)
+        keep(__file__, results)
+    columns = ["all", "gradients", "not sampled", "second tape", "TensorBoard", "scalars"]
+    rows = [[name, row["plain_ms"], *(row[c] for c in columns)] for name, row in results.items()]
+    show("A step with each callback / a plain step: median (quartiles)", ["model", "plain, ms", *columns], rows)
+
+
+if __name__ == "__main__":
+    main()
