@@ -64,18 +64,22 @@ def grown(model: keras.Model, steps: int) -> dict[str, Any]:
     return row
 
 
-def loaded(samples: int, layers: int = 100) -> dict[str, Any]:
-    """Disk a sample and loading time of a run with every statistic."""
+def recorded(samples: int, layers: int, of_layers: int, of_variables: int) -> dict[str, Any]:
+    """Disk a sample and loading of a run of Dense layers, with so many of the statistics of layers and of variables."""
     names = tuple(f"dense_{i}" for i in range(layers))
-    statistics = catalogue.names("layer")
-    schema = Schema(names, names, tuple(range(layers)), (100,) * layers, ("relu",) * layers, {})
+    variables = tuple(f"{name}/{part}" for name in names for part in ("kernel", "bias"))
+    schema = Schema(names, variables, tuple(np.repeat(range(layers), 2).tolist()), (9,) * 2 * layers, ("relu",) * layers, {})
     random = np.random.default_rng(0)
+
+    def rows(of: Any, count: int, length: int) -> dict[str, Any]:
+        return {name: random.random(length, np.float32) for name in catalogue.names(of)[:count]}
+
     with tempfile.TemporaryDirectory() as folder:
         path = events.new_directory(Path(folder))
         writer = events.Writer(path, schema, 60.0)
         for step in range(samples):
-            values = random.random((len(statistics), layers), np.float32)
-            writer.sample(Sample(step, float(step), dict(zip(statistics, values, strict=True)), {}, {}, {}, None))
+            layer, variable = rows("layer", of_layers, layers), rows("variable", of_variables, 2 * layers)
+            writer.sample(Sample(step, float(step), layer, variable, {}, {}, None))
         writer.close()
         size = sum(file.stat().st_size for file in path.iterdir())
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
@@ -83,9 +87,10 @@ def loaded(samples: int, layers: int = 100) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert len(run) == samples
+    numbers = of_layers * layers + of_variables * 2 * layers
     return {
-        "statistics": len(statistics),
-        "bytes a sample / (4 x rows x statistics)": round(size / samples / (4 * layers * len(statistics)), 3),
+        "numbers a sample": numbers,
+        "bytes a sample / (4 x numbers)": round(size / samples / (4 * numbers), 3),
         "load, s": round(seconds, 2),
         "more memory, MiB": round(more),
     }
@@ -98,9 +103,14 @@ def main() -> None:
     parser.add_argument("--millions", default="3,12,50")
     parser.add_argument("--samples", type=int, default=10_000)
     given = parser.parse_args()
-    row = loaded(given.samples)
-    show(f"A run of {given.samples} samples x 100 layers", list(row), [list(row.values())])
-    results: dict[str, Any] = {f"run of {given.samples} samples x 100 layers": row}
+    runs = {
+        f"{given.samples} samples x 100 layers x 20 statistics, 200 variables x 2": recorded(given.samples, 100, 20, 2),
+        f"{given.samples // 5} samples, all statistics of 100 layers and 200 variables": recorded(
+            given.samples // 5, 100, 20, 10
+        ),
+    }
+    show("Disk and loading", ["run", *next(iter(runs.values()))], [[name, *row.values()] for name, row in runs.items()])
+    results: dict[str, Any] = dict(runs)
     keep(__file__, results)
     rows = {}
     for number in filter(None, given.layers.split(",")):
