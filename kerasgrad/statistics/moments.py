@@ -206,11 +206,12 @@ def _checked(group: list[Reading], kind: Kind, first: Any) -> Any:
         readings = [Reading(t, None if r.mask is None else next(masks)) for t, r in zip(given, group, strict=False)]
         return _in_double(readings, kind)
 
+    def otherwise(first: Any, *given: Any) -> Any:
+        return tf.identity(first)
+
     given = [first, *(r.tensor for r in group), *(r.mask for r in group if r.mask is not None)]
     specs = [tf.TensorSpec(t.shape, t.dtype) for t in given]
-    branches = [
-        tf.function(branch, autograph=False).get_concrete_function(*specs) for branch in (then, lambda first, *_: first + 0)
-    ]
+    branches = [tf.function(branch, autograph=False).get_concrete_function(*specs) for branch in (then, otherwise)]
     chosen = tf.raw_ops.StatelessIf(
         cond=doubt, input=given, Tout=[tf.float64], then_branch=branches[0], else_branch=branches[1]
     )[0]
