@@ -21,7 +21,7 @@ FILES = {
 TREES = {module: ast.parse(path.read_text(encoding="utf-8"), str(path)) for module, path in FILES.items()}
 
 FLOORS = {
-    "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0,
+    "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0, "kerasgrad.finding": 0,
     "kerasgrad.run": 1,
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
     "kerasgrad.recorder": 3, "kerasgrad.facts": 3,
@@ -29,7 +29,9 @@ FLOORS = {
     "kerasgrad": 5,
     "zoo": 6,
 }  # fmt: skip
-WITHOUT_TENSORFLOW = {"kerasgrad"} | {f"kerasgrad.{room}" for room in ("catalogue", "observation", "run", "events", "views")}
+WITHOUT_TENSORFLOW = {"kerasgrad"} | {
+    f"kerasgrad.{room}" for room in ("catalogue", "finding", "observation", "run", "events", "views")
+}
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 
 DOORS = {
