@@ -17,14 +17,17 @@ _NAMES = {
     "GradientMonitor": "kerasgrad.monitor",
     "Run": "kerasgrad.run",
     "catalogue": "kerasgrad.catalogue",
+    "diagnose": "kerasgrad.rules",
+    "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule"]
+__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "diagnose", "rules", "schedule"]
 
 if TYPE_CHECKING:
-    from kerasgrad import catalogue
+    from kerasgrad import catalogue, rules
     from kerasgrad.monitor import GradientMonitor
+    from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule
 

@@ -24,13 +24,14 @@ FLOORS = {
     "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0, "kerasgrad.finding": 0,
     "kerasgrad.run": 1,
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
-    "kerasgrad.recorder": 3, "kerasgrad.facts": 3,
+    "kerasgrad.rules": 2,
+    "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
     "kerasgrad.monitor": 4,
     "kerasgrad": 5,
     "zoo": 6,
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
-    f"kerasgrad.{room}" for room in ("catalogue", "finding", "observation", "run", "events", "views")
+    f"kerasgrad.{room}" for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging")
 }
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 
@@ -140,6 +141,7 @@ def _opens(node: ast.AST) -> bool:
         "import kerasgrad; kerasgrad.schedule",
         "import kerasgrad.events",
         "import kerasgrad.views.text",
+        "import kerasgrad; kerasgrad.diagnose; kerasgrad.rules.DEFAULT",
         "import zoo; zoo.names()",
     ],
 )
