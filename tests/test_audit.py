@@ -119,7 +119,13 @@ CASES: list[tuple[str, Make, Severity, Make, dict[str, Any]]] = [
         lambda: stacked(layers.SimpleRNN(4), shape=(50, 2)),
         {},
     ),
-    ("long_recurrence", lambda: stacked(layers.LSTM(4), shape=(None, 2)), NOTE, lambda: stacked(relu()), {"sequence_length": 150}),
+    (
+        "long_recurrence",
+        lambda: stacked(layers.LSTM(4), shape=(None, 2)),
+        NOTE,
+        lambda: stacked(relu()),
+        {"sequence_length": 150},
+    ),
     ("attention_without_positions", lambda: attending(False), NOTE, lambda: attending(True), {}),
     (
         "bias_before_normalization",
@@ -180,9 +186,7 @@ def test_a_softmax_over_one_unit_trains_for_something_else_than_it_predicts() ->
     bad = stacked(relu(), last=layers.Dense(1, activation="softmax"), loss="binary_crossentropy")
     found = {f.rule: f for f in kerasgrad.audit(bad, x=x, y=y)}
     assert found["loss_of_predictions"].severity is ERROR and "constant_output" in found
-    good = stacked(
-        relu(kernel_regularizer="l2"), last=layers.Dense(1, activation="sigmoid"), loss="binary_crossentropy"
-    )
+    good = stacked(relu(kernel_regularizer="l2"), last=layers.Dense(1, activation="sigmoid"), loss="binary_crossentropy")
     diagnosis = kerasgrad.audit(good, x=x, y=y)
     assert "loss_of_predictions" in diagnosis.examined and not diagnosis.findings
 
