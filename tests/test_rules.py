@@ -218,7 +218,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (constant, "constant_output", "layer5", 0),
     (not_decreasing, "loss_not_decreasing", "", 0),
     (settled, "plateau", "", 0),
-    (oscillating, "oscillating_loss", "", 32),
+    (oscillating, "oscillating_loss", "", 40),
     (diverging, "diverging_loss", "", 0),
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
