@@ -16,15 +16,20 @@ from kerasgrad.version import __version__
 _NAMES = {
     "GradientMonitor": "kerasgrad.monitor",
     "Run": "kerasgrad.run",
+    "audit": "kerasgrad.probes",
     "catalogue": "kerasgrad.catalogue",
+    "diagnose": "kerasgrad.rules",
+    "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule"]
+__all__ = ["GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "rules", "schedule"]
 
 if TYPE_CHECKING:
-    from kerasgrad import catalogue
+    from kerasgrad import catalogue, rules
     from kerasgrad.monitor import GradientMonitor
+    from kerasgrad.probes import audit
+    from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule
 

@@ -15,6 +15,7 @@ from kerasgrad.statistics import histogram
 from kerasgrad.statistics.measure import watched
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.layers import below
+from kerasgrad.taps.overhead import Overhead
 from kerasgrad.version import __version__
 
 
@@ -28,6 +29,19 @@ def check_backend() -> None:
         raise ValueError(
             "GradientMonitor needs Keras on TensorFlow: set the environment variable KERAS_BACKEND=tensorflow before keras "
             f"is imported. Received: backend={keras.backend.backend()!r}"
+        )
+
+
+def check_model(model: object) -> None:
+    """Makes sure that a model is one of Keras 3.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "GradientMonitor watches models of Keras 3. For a model of tf_keras, port it to `import keras` (the same "
+            f"layers are there). Received: {type(model).__module__}.{type(model).__name__}"
         )
 
 
@@ -64,6 +78,16 @@ def settings(model: keras.Model) -> dict[str, Any]:
         "run_eagerly": bool(model.run_eagerly),
         "steps_per_execution": model.steps_per_execution,
         "replicas": model.distribute_strategy.num_replicas_in_sync,
+    }
+
+
+def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
+    """What watching cost so far, and what it could not see."""
+    return {
+        "samples": overhead.samples,
+        "tracing_seconds": round(overhead.tracing, 3),
+        "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
+        "not_examined": not_examined(rows),
     }
 
 

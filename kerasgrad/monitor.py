@@ -7,7 +7,7 @@ import copy
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgrad import events, facts
+from kerasgrad import events, facts, progress
+from kerasgrad.guard import guarded
 from kerasgrad.inbox import Inbox
+from kerasgrad.judging import Judge, OnFinding, StopOn
 from kerasgrad.observation import Observation
 from kerasgrad.recorder import Recorder
+from kerasgrad.rules import DEFAULT, Diagnosis, Rule
 from kerasgrad.run import Run, Schema
 from kerasgrad.statistics.measure import measure
 from kerasgrad.statistics.packing import Packing
@@ -31,20 +34,6 @@ logger = logging.getLogger("kerasgrad")
 
 LOGGED = ("gradient_norm", "dead_fraction", "depth_ratio")
 """What `log_metrics` adds to the logs."""
-
-
-def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
-    """A failure of the monitor ends the monitoring, never the training."""
-
-    @functools.wraps(hook)
-    def guarded(self: GradientMonitor, *args: Any, **kwargs: Any) -> None:
-        if self._failure is None:
-            try:
-                hook(self, *args, **kwargs)
-            except Exception as error:
-                self._fail(error)
-
-    return guarded
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -67,6 +56,9 @@ class GradientMonitor(keras.callbacks.Callback):
         histograms: whether to record histograms of the gradients too.
         log_metrics: whether to add `gradient_norm`, `dead_fraction` and `depth_ratio` to the `logs`, so that callbacks
             after this one (EarlyStopping, CSVLogger) and `History` have them. It makes Keras wait for each step.
+        rules: what the run is examined for while it trains, see `kerasgrad.rules`; `()` for nothing.
+        on_finding: is called with each finding that is raised, and when it is withdrawn.
+        stop_on: names of rules or severities, such as `"error"`, at which the training ends.
         verbose: 1 to say in one line at the end where the run is, 0 for silence.
 
     Raises:
@@ -90,6 +82,9 @@ class GradientMonitor(keras.callbacks.Callback):
         window: int = 50,
         histograms: bool = False,
         log_metrics: bool = False,
+        rules: Sequence[Rule] = DEFAULT,
+        on_finding: OnFinding | None = None,
+        stop_on: StopOn = (),
         verbose: int = 1,
     ) -> None:
         super().__init__()
@@ -97,15 +92,15 @@ class GradientMonitor(keras.callbacks.Callback):
         if not isinstance(window, int) or isinstance(window, bool) or window < 1:
             raise ValueError(f"`window` takes a number of samples from 1. Received: window={window!r}")
         self._arguments = {
-            "log_dir": log_dir, "update_freq": update_freq, "layers": layers,
-            "activations": activations, "window": window,
-            "histograms": histograms, "log_metrics": log_metrics, "verbose": verbose,
+            "log_dir": log_dir, "update_freq": update_freq, "layers": layers, "activations": activations,
+            "window": window, "histograms": histograms, "log_metrics": log_metrics, "rules": rules,
+            "on_finding": on_finding, "stop_on": stop_on, "verbose": verbose,
         }  # fmt: skip
         self.log_dir = None if log_dir is None else Path(log_dir)
         self.schedule = schedule(update_freq)
         self.verbose = verbose
         self.async_safe = not log_metrics
-        self._selected = chooses(layers)
+        self._selected, self._judge = chooses(layers), Judge(rules, on_finding, stop_on)
         self._window, self._histograms, self._log_metrics = window, histograms, log_metrics
         self._failure: Exception | None = None
         self._watched_model: keras.Model | None = None
@@ -114,6 +109,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def _forget_model(self) -> None:
         """Begins anew, for another model."""
         self._recorder: Recorder | None = None
+        self._judge.begin()
         self._resumed: tuple[Path, Run] | None = None
         self._overhead = Overhead()
         self._steps: list[WatchedStep] = []
@@ -148,6 +144,11 @@ class GradientMonitor(keras.callbacks.Callback):
         return Run(Schema((), (), (), (), (), {}), {"model": reason})
 
     @property
+    def diagnosis(self) -> Diagnosis:
+        """What the rules find in the run as it is. Its `repr` is the report."""
+        return self._judge.diagnosis(self.run)
+
+    @property
     def step(self) -> int:
         """Training batches so far, over all fits of this model and the session that it resumed."""
         return self._epoch_start + self._epoch_batches
@@ -156,11 +157,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def set_model(self, model: Any) -> None:
         """Called by Keras. Another model than before begins another run."""
-        if not isinstance(model, keras.Model):
-            raise TypeError(
-                "GradientMonitor watches models of Keras 3. For a model of tf_keras, port it to `import keras` (the same "
-                f"layers are there). Received: {type(model).__module__}.{type(model).__name__}"
-            )
+        facts.check_model(model)
         super().set_model(model)
         if self._watched_model is not None and self._watched_model is not model:
             self._close()
@@ -173,19 +170,18 @@ class GradientMonitor(keras.callbacks.Callback):
             events.check_writable(self.log_dir)
         facts.check_choice(self.model, self._selected, self._arguments["layers"])
         self._failure, self._armed = None, False
-        self._finish_epoch()
-        epochs, steps = ((self.params or {}).get(name) for name in ("epochs", "steps"))
-        self._planned = self.step + epochs * steps if epochs and steps else None
+        self._epoch_start, self._epoch_batches = self.step, 0
+        self._planned = progress.planned(self.params, self.step)
 
-    @_guarded
+    @guarded
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras."""
         if not self._placed:
             self._place(epoch)
-        self._finish_epoch()
+        self._epoch_start, self._epoch_batches = self.step, 0
         self._epoch, self._begun = epoch, None
 
-    @_guarded
+    @guarded
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Called by Keras: decides whether the step that comes is sampled."""
         self._end_interval()
@@ -205,28 +201,31 @@ class GradientMonitor(keras.callbacks.Callback):
             self._drain()
             self._add_to(logs)
 
-    @_guarded
+    @guarded
     def on_test_begin(self, logs: Any = None) -> None:
         """Called by Keras when validation begins, which is no part of the training time."""
         self._end_interval()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras."""
-        self._end_epoch()
+        self._end_epoch(logs)
         if self._log_metrics:
             self._add_to(logs)
 
-    @_guarded
+    @guarded
     def on_train_end(self, logs: Any = None) -> None:
         """Called by Keras."""
         self._close()
         if self.verbose:
-            self._say_where()
+            print(progress.said_at_end(self._recorder.run if self._recorder else None, self.step, self.log_dir))
 
-    @_guarded
-    def _end_epoch(self) -> None:
+    @guarded
+    def _end_epoch(self, logs: Any) -> None:
         self._end_interval()
         self._drain()
+        if self._recorder is not None:
+            progress.add_epoch(self._recorder.run.facts.setdefault("history", {}), self.step, logs or {})
+            self._attend("epoch")
         if self._recorder is not None and self._recorder.rested():
             self._update_facts()
             self._recorder.flush()
@@ -285,7 +284,7 @@ class GradientMonitor(keras.callbacks.Callback):
         planned = (self.params or {}).get("steps")
         return bool(planned and planned > 1 and self._epoch_batches + self.model.steps_per_execution >= planned)
 
-    @_guarded
+    @guarded
     def _receive(self, read: Callable[[], dict[str, Any]], rows: Rows) -> None:
         """Takes what a watched step measured; it is read when the next one is under way."""
         executed = self.model.steps_per_execution
@@ -293,7 +292,7 @@ class GradientMonitor(keras.callbacks.Callback):
         last = min(self._epoch_batches + executed, max(planned, self._epoch_batches + 1)) - 1
         self._inbox.add(self._epoch_start + last, read, rows)
 
-    @_guarded
+    @guarded
     def _drain(self, keep: int = 0, at_once: bool = True) -> None:
         """Reads the samples that were taken, all but the newest `keep`; records them at once or when it pays."""
         began = time.perf_counter()
@@ -308,14 +307,19 @@ class GradientMonitor(keras.callbacks.Callback):
                 if self._recorder is not None:
                     sample = self._recorder.record(taken)
                     self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
+            if not at_once:
+                self._judge.attend(self._recorder, self.model, when="step")
+        self._overhead.bookkeeping(time.perf_counter() - began)
+
+    def _attend(self, when: str) -> None:
+        """Judges the run; the time counts as a cost of watching."""
+        began = time.perf_counter()
+        self._judge.attend(self._recorder, self.model, when=when)
         self._overhead.bookkeeping(time.perf_counter() - began)
 
     def _add_to(self, logs: Any) -> None:
         if isinstance(logs, dict):
             logs.update(self._logged)
-
-    def _finish_epoch(self) -> None:
-        self._epoch_start, self._epoch_batches = self.step, 0
 
     # Where the run lives.
 
@@ -366,33 +370,20 @@ class GradientMonitor(keras.callbacks.Callback):
     def _update_facts(self) -> None:
         if self._recorder is None:
             return
-        run, overhead = self._recorder.run, self._overhead
-        run.facts |= facts.settings(self.model) | {
-            "update_freq": repr(self.schedule),
-            "window": self._window,
+        run = self._recorder.run
+        run.facts |= facts.settings(self.model) | progress.aims(self.model) | facts.of_watching(self._overhead, self._rows)
+        run.facts |= {
+            "update_freq": repr(self.schedule), "window": self._window, "batches": self.step, "kept_every": run.kept_every,
             "directory": str(self._recorder.folder) if self._recorder.folder else "",
-            "batches": self.step,
-            "samples": overhead.samples,
-            "tracing_seconds": round(overhead.tracing, 3),
-            "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
-            "not_examined": facts.not_examined(self._rows),
-            "kept_every": run.kept_every,
-        }
+        }  # fmt: skip
 
-    @_guarded
+    @guarded
     def _close(self) -> None:
         self._drain()
         if self._recorder is not None:
+            self._attend("end")
             self._update_facts()
             self._recorder.close()
-
-    def _say_where(self) -> None:
-        if self._recorder is None:
-            print("kerasgrad: no step was sampled.")
-            return
-        run = self._recorder.run
-        where = f"tensorboard --logdir {self.log_dir}" if self._recorder.folder else "monitor.run shows them"
-        print(f"kerasgrad: {len(run)} samples of {self.step} steps, {len(run.layers)} layers. {where}")
 
     # What can go wrong.
 

@@ -21,15 +21,18 @@ FILES = {
 TREES = {module: ast.parse(path.read_text(encoding="utf-8"), str(path)) for module, path in FILES.items()}
 
 FLOORS = {
-    "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0,
+    "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0, "kerasgrad.finding": 0,
     "kerasgrad.run": 1,
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
-    "kerasgrad.recorder": 3, "kerasgrad.facts": 3,
-    "kerasgrad.monitor": 4,
+    "kerasgrad.rules": 2,
+    "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
+    "kerasgrad.monitor": 4, "kerasgrad.probes": 4,
     "kerasgrad": 5,
     "zoo": 6,
 }  # fmt: skip
-WITHOUT_TENSORFLOW = {"kerasgrad"} | {f"kerasgrad.{room}" for room in ("catalogue", "observation", "run", "events", "views")}
+WITHOUT_TENSORFLOW = {"kerasgrad"} | {
+    f"kerasgrad.{room}" for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging")
+}
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 
 DOORS = {
@@ -138,6 +141,7 @@ def _opens(node: ast.AST) -> bool:
         "import kerasgrad; kerasgrad.schedule",
         "import kerasgrad.events",
         "import kerasgrad.views.text",
+        "import kerasgrad; kerasgrad.diagnose; kerasgrad.rules.DEFAULT",
         "import zoo; zoo.names()",
     ],
 )

@@ -1,0 +1,229 @@
+"""What the rules say of a run: `Finding`, one judgement with its evidence, and `Diagnosis`, all of them in a report."""
+
+from __future__ import annotations
+
+import enum
+import math
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+WIDTH = 118
+"""Columns of a report, as wide as the table of layers."""
+
+MOST = 4
+"""Layers that are named in a line before the rest is counted."""
+
+
+class Severity(enum.IntEnum):
+    """How much a finding matters; severities compare: `finding.severity >= Severity.WARNING`.
+
+    A note is true and may be as it should be; a warning is most likely a fault; an error has stopped the training from
+    doing any good.
+    """
+
+    NOTE = 1
+    WARNING = 2
+    ERROR = 3
+
+    def __str__(self) -> str:
+        """In a word: `note`, `warning`, `error`."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One judgement of one rule.
+
+    Attributes:
+        rule: the ailment, such as `"vanishing_gradient"`; the name of the rule that found it.
+        severity: how much it matters.
+        summary: one sentence of what was found.
+        layers: paths of the layers that have it, in depth order; empty if it is of the whole model.
+        starts_at: path of the layer that starts it, `""` if it has no place.
+        since: step of the first sample that shows it, None where it was read off the model and no step was made.
+        quantity: what was measured, in words, such as `"signal at the first / at the last layer"`.
+        measured: its value.
+        threshold: the value from which on it is an ailment.
+        samples: the number of samples that it rests on.
+        causes: what usually brings it about, the likeliest first.
+        remedies: what to change, by name, the likeliest first.
+        withdrawn: step from which on it no longer held, None while it stands.
+    """
+
+    rule: str
+    severity: Severity
+    summary: str
+    layers: tuple[str, ...] = ()
+    starts_at: str = ""
+    since: int | None = None
+    quantity: str = ""
+    measured: float = math.nan
+    threshold: float = math.nan
+    samples: int = 0
+    causes: tuple[str, ...] = ()
+    remedies: tuple[str, ...] = ()
+    withdrawn: int | None = None
+
+    def __str__(self) -> str:
+        """In one line, for a log."""
+        where = f" at {self.starts_at}" if self.starts_at else ""
+        since = "" if self.since is None else f" since step {self.since}"
+        return f"{self.rule}{where}{since}: {self.summary}"
+
+    @property
+    def evidence(self) -> str:
+        """What was measured against what, and on how much it rests."""
+        parts = []
+        if self.quantity:
+            against = "" if math.isnan(self.threshold) else f" (threshold {_number(self.threshold)})"
+            parts.append(f"{self.quantity} {_number(self.measured)}{against}")
+        if self.samples:
+            parts.append(f"{self.samples} sample{'s' if self.samples != 1 else ''}")
+        return "; ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON; numbers that are not finite become the words `"nan"`, `"inf"`, `"-inf"`."""
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Finding:
+        """The inverse of `to_dict`; keys of later versions are left out.
+
+        Raises:
+            KeyError: the rule, severity or summary is missing, or there is no such severity.
+        """
+        given = {f.name: values[f.name] for f in fields(cls) if f.name in values}
+        missing = [name for name in ("rule", "severity", "summary") if name not in given]
+        if missing:
+            raise KeyError(f"A finding needs {missing}. Received: keys {list(values)}")
+        given["severity"] = Severity[str(given["severity"]).upper()]
+        given |= {name: tuple(given[name]) for name in ("layers", "causes", "remedies") if name in given}
+        given |= {name: float(given[name]) for name in ("measured", "threshold") if name in given}
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All that the rules say of a run. Its `repr` is the report; as a condition it is true if there are findings.
+
+    Attributes:
+        findings: the gravest first; those of the same severity in the order of the steps at which they began.
+        not_examined: why a rule could not judge, by the rule's name.
+        examined: names of the rules that did judge.
+        model: name of the model.
+        samples: number of samples that were there to examine.
+        steps: first and last step of them, None if there are none.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    not_examined: Mapping[str, str] = field(default_factory=dict)
+    examined: tuple[str, ...] = ()
+    model: str = "model"
+    samples: int = 0
+    steps: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Puts the findings in order."""
+        object.__setattr__(self, "findings", tuple(sorted(self.findings, key=_gravest_first)))
+
+    def __bool__(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.findings)
+
+    def __len__(self) -> int:
+        """Number of findings."""
+        return len(self.findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        """The findings, the gravest first."""
+        return iter(self.findings)
+
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """The findings that stand and are at least that grave."""
+        return tuple(f for f in self.findings if f.severity >= severity and f.withdrawn is None)
+
+    def __repr__(self) -> str:
+        """The report: each finding with where, since when, its evidence, causes and remedies; then what was not examined."""
+        parts = [self._heading(), *(_described(finding) for finding in self.findings)]
+        grouped: dict[str, list[str]] = {}
+        for rule, reason in self.not_examined.items():
+            grouped.setdefault(reason, []).append(rule)
+        if grouped:
+            lines = [_wrapped(f"not examined: {', '.join(rules)}: {why}", "  ") for why, rules in grouped.items()]
+            parts.append("\n".join(lines))
+        return "\n\n".join(parts)
+
+    def _heading(self) -> str:
+        standing = [f for f in self.findings if f.withdrawn is None]
+        counts = [(len([f for f in standing if f.severity == s]), str(s)) for s in reversed(Severity)]
+        found = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n) or "nothing found"
+        over = f", steps {self.steps[0]} to {self.steps[1]}" if self.steps else ""
+        judged = f"rules: {len(self.examined)}, samples: {self.samples}{over}" if self.samples else "no samples"
+        return f"{self.model}: {found} ({judged})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {
+            "model": self.model,
+            "samples": self.samples,
+            "steps": None if self.steps is None else list(self.steps),
+            "findings": [finding.to_dict() for finding in self.findings],
+            "examined": list(self.examined),
+            "not_examined": dict(self.not_examined),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Diagnosis:
+        """The inverse of `to_dict`; keys of later versions are left out."""
+        steps = values.get("steps")
+        return cls(
+            tuple(Finding.from_dict(finding) for finding in values.get("findings", ())),
+            dict(values.get("not_examined", {})),
+            tuple(values.get("examined", ())),
+            str(values.get("model", "model")),
+            int(values.get("samples", 0)),
+            None if steps is None else (int(steps[0]), int(steps[1])),
+        )
+
+
+def _gravest_first(finding: Finding) -> tuple[bool, int, float]:
+    return finding.withdrawn is not None, -finding.severity, -1 if finding.since is None else finding.since
+
+
+def _plain(value: Any) -> Any:
+    """A field as JSON can hold it."""
+    if isinstance(value, Severity):
+        return str(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float) -> str:
+    """Three significant digits."""
+    plain = math.isfinite(value) and (value == 0 or 1e-3 <= abs(value) < 1e5)
+    return f"{value:.3g}" if plain or not math.isfinite(value) else f"{value:.1e}"
+
+
+def _described(finding: Finding) -> str:
+    """A finding as a paragraph."""
+    gone = "" if finding.withdrawn is None else f" (withdrawn at step {finding.withdrawn})"
+    since = "" if finding.since is None else f" since step {finding.since}"
+    where = f" at {finding.starts_at}" if finding.starts_at else ""
+    lines = [f"{str(finding.severity).upper()} {finding.rule}{where}{since}{gone}", _wrapped(finding.summary, "  ")]
+    others = [path for path in finding.layers if path != finding.starts_at]
+    if others:
+        more = f" and {len(others) - MOST} more" if len(others) > MOST else ""
+        lines.append(_wrapped(f"layers: {', '.join(others[:MOST])}{more}", "  "))
+    if finding.evidence:
+        lines.append(_wrapped(f"measured: {finding.evidence}", "  "))
+    lines += [_wrapped(f"({letter}) {cause}", "  ") for letter, cause in zip("abcdefgh", finding.causes, strict=False)]
+    if finding.remedies:
+        lines.append(_wrapped(f"remedies: {', '.join(finding.remedies)}", "  "))
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)

@@ -1,0 +1,103 @@
+"""`Finding` and `Diagnosis`: through JSON and back, in order, and readable."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerasgrad.finding import WIDTH, Diagnosis, Finding, Severity
+
+VANISHING = Finding(
+    "vanishing_gradient",
+    Severity.WARNING,
+    "The signal shrinks fourfold per layer.",
+    layers=("dense", "dense_1", "dense_2"),
+    starts_at="dense_2",
+    since=3,
+    quantity="signal at the first / at the last layer",
+    measured=1.5e-9,
+    threshold=1e-3,
+    samples=50,
+    causes=("the derivative of a sigmoid is at most 1/4", "the initial weights are too small"),
+    remedies=("use_relu", "add_shortcuts"),
+)
+
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+words = st.text(max_size=20)
+findings = st.builds(
+    Finding,
+    rule=words,
+    severity=st.sampled_from(Severity),
+    summary=words,
+    layers=st.lists(words, max_size=6).map(tuple),
+    starts_at=words,
+    since=st.none() | st.integers(0, 2**40),
+    quantity=words,
+    measured=numbers,
+    threshold=numbers,
+    samples=st.integers(0, 10**6),
+    causes=st.lists(words, max_size=3).map(tuple),
+    remedies=st.lists(words, max_size=3).map(tuple),
+    withdrawn=st.none() | st.integers(0, 2**40),
+)
+
+
+def same(one: Finding, other: Finding) -> bool:
+    """Equal, where NaN equals NaN."""
+    pairs = [(getattr(one, name), getattr(other, name)) for name in Finding.__dataclass_fields__]
+    return all(a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)) for a, b in pairs)
+
+
+@given(findings)
+def test_a_finding_goes_through_strict_json_and_back(finding: Finding) -> None:
+    text = json.dumps(finding.to_dict(), allow_nan=False)
+    assert same(Finding.from_dict(json.loads(text)), finding)
+
+
+@given(st.lists(findings, max_size=5))
+def test_a_diagnosis_goes_through_strict_json_and_back_and_prints(found: list[Finding]) -> None:
+    diagnosis = Diagnosis(tuple(found), {"dead_units": "no units"}, ("loss",), "mine", 9, (0, 80))
+    again = Diagnosis.from_dict(json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False)))
+    assert repr(again) == repr(diagnosis) and again.steps == (0, 80) and again.not_examined == diagnosis.not_examined
+    assert all(same(a, b) for a, b in zip(again, diagnosis, strict=True))
+
+
+def test_keys_of_later_versions_are_left_out_and_missing_ones_named() -> None:
+    assert Finding.from_dict(VANISHING.to_dict() | {"colour": "red"}) == VANISHING
+    with pytest.raises(KeyError, match="severity"):
+        Finding.from_dict({"rule": "a", "summary": "b"})
+
+
+def test_the_gravest_comes_first_and_the_withdrawn_last() -> None:
+    note = Finding("a_note", Severity.NOTE, "", since=0)
+    early, late = (Finding(name, Severity.ERROR, "", since=step) for name, step in (("early", 1), ("late", 7)))
+    gone = Finding("gone", Severity.ERROR, "", since=0, withdrawn=5)
+    diagnosis = Diagnosis((note, gone, late, VANISHING, early))
+    assert [f.rule for f in diagnosis] == ["early", "late", "vanishing_gradient", "a_note", "gone"]
+    assert [f.rule for f in diagnosis.of(Severity.WARNING)] == ["early", "late", "vanishing_gradient"]
+    assert Severity.NOTE < Severity.WARNING < Severity.ERROR
+
+
+def test_the_report_says_all_of_it() -> None:
+    report = repr(Diagnosis((VANISHING,), {"overfitting": "no validation"}, ("vanishing_gradient",), "net", 50, (0, 49)))
+    for part in (
+        "net: 1 warning (rules: 1, samples: 50, steps 0 to 49)",
+        "WARNING vanishing_gradient at dense_2 since step 3",
+        "layers: dense, dense_1",
+        "measured: signal at the first / at the last layer 1.5e-09 (threshold 0.001); 50 samples",
+        "(a) the derivative of a sigmoid is at most 1/4",
+        "(b) the initial weights are too small",
+        "remedies: use_relu, add_shortcuts",
+        "not examined: overfitting: no validation",
+    ):
+        assert part in report
+    assert max(map(len, report.splitlines())) <= WIDTH
+
+
+def test_an_empty_diagnosis_says_so() -> None:
+    assert not Diagnosis() and repr(Diagnosis()) == "model: nothing found (no samples)"
+    assert Diagnosis((VANISHING,)) and len(Diagnosis((VANISHING,))) == 1
