@@ -18,12 +18,13 @@ _NAMES = {
     "Run": "kerasgrad.run",
     "catalogue": "kerasgrad.catalogue",
     "schedule": "kerasgrad.taps.schedule",
+    "views": "kerasgrad.views",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule"]
+__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule", "views"]
 
 if TYPE_CHECKING:
-    from kerasgrad import catalogue
+    from kerasgrad import catalogue, views
     from kerasgrad.monitor import GradientMonitor
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule

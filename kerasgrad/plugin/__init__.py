@@ -15,7 +15,7 @@ from kerasgrad.catalogue import PLUGIN_NAME
 logger = logging.getLogger("kerasgrad")
 
 SAMPLES = 10_000
-"""Samples that TensorBoard keeps of each run, unless `--samples_per_plugin` says otherwise; on its own it keeps 10 or 100."""
+"""Samples that TensorBoard keeps of each run, unless `--samples_per_plugin` says otherwise; left alone it keeps 100."""
 
 
 class Loader(base_plugin.TBLoader):

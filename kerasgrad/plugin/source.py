@@ -151,10 +151,11 @@ class Source:
         sick = ~np.isfinite(overall.values[:, [catalogue.names("overall").index(n) for n in ("loss", "gradient_norm")]])
         witness = cells.witness(tag)
         counted = None
-        if tag in catalogue.names("layer") and tag != witness and TAG_PREFIX + witness in tags:
-            if np.isnan(values).any() and (witness == "activation_nonfinite" or sick.any()):
-                counts = self.table(context, experiment, run, witness).values
-                counted = counts if counts.shape == values.shape else None
+        known = tag in catalogue.names("layer") and tag != witness and TAG_PREFIX + witness in tags
+        # Where loss and gradient norm are finite throughout no gradient was bad, and the counts need not be read.
+        if known and np.isnan(values).any() and (witness == "activation_nonfinite" or sick.any()):
+            counts = self.table(context, experiment, run, witness).values
+            counted = counts if counts.shape == values.shape else None
         values[cells.bad(values, counted)] = np.inf
         return Table(overall.steps, values)
 
@@ -229,7 +230,7 @@ class Source:
 def _aligned(table: Table, steps: NDArray[np.float64]) -> NDArray[np.float32]:
     """The table's values at those steps, NaN where it has none: a statistic without any number is not written."""
     values = np.full((len(steps), table.values.shape[1]), np.nan, np.float32)
-    common, here, there = np.intersect1d(steps, table.steps, assume_unique=True, return_indices=True)
+    _, here, there = np.intersect1d(steps, table.steps, assume_unique=True, return_indices=True)
     values[here] = table.values[there]
     return values
 

@@ -133,5 +133,5 @@ def _of(request: wrappers.Request) -> tuple[Any, str]:
 
 def _files() -> dict[str, Any]:
     """The page's files by the name under which they are served."""
-    own = {entry.name: entry for entry in resources.files("kerasgrad.plugin").joinpath("static").iterdir() if entry.is_file()}
-    return own | {vendor.PLOTLY.name: vendor.PLOTLY}
+    folder = resources.files("kerasgrad.plugin").joinpath("static")
+    return {entry.name: entry for entry in folder.iterdir() if entry.is_file()} | {vendor.PLOTLY.name: vendor.PLOTLY}

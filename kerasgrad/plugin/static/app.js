@@ -1,7 +1,7 @@
 // What is chosen and what follows from it: which runs, rows, steps and colours. Draws nothing.
 
 import { short } from "./dom.js";
-import { powers, RUN_COLORS, RUN_DASHES } from "./look.js";
+import { powers, RUN_DASHES, runColor } from "./look.js";
 import { raster, span } from "./raster.js";
 import * as address from "./state.js";
 
@@ -44,7 +44,7 @@ export class App {
 
   /** A run keeps its colour, whichever others are shown, up to eight. */
   color(run) {
-    return RUN_COLORS[this.good().indexOf(run) % RUN_COLORS.length];
+    return runColor(this.good().indexOf(run), this.dark);
   }
 
   dash(run) {

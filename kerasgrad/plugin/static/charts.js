@@ -103,7 +103,7 @@ export function units(app, element, tables) {
   const kinds = [
     ["dead_fraction", "dead", "#d55e00", "square"],
     ["dormant_fraction", "dormant", "#0072b2", "diamond-open"],
-    ["activation_zeros", "zeros (sparse)", "#7f7f7f", "circle-open"],
+    ["activation_zeros", "zeros", "#7f7f7f", "circle-open"],
   ];
   const traces = [];
   for (const [statistic, name, color, symbol] of kinds) {
@@ -137,7 +137,7 @@ function over(app, element, rows, traces, { title, logarithmic, shares, shapes =
     margin: { l: 112, r: 10, t: 4, b: 34 },
     hovermode: "closest",
     showlegend: Boolean(shares),
-    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { size: 10 } },
+    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: -0.4, font: { size: 10 }, entrywidth: 56 },
     xaxis,
     yaxis: { range: [rows.length - 0.5, -0.5], tickvals, ticktext, fixedrange: true },
     shapes,
@@ -159,7 +159,7 @@ export function throughTime(app, element, table) {
   const [low, high] = app.spanOf([table]);
   const { x0, dx, cells, bad } = app.raster(table, rows, { from, to, columns, logarithmic: true, bottom: low });
   const common = { type: "heatmap", x0, dx, y0: 0, dy: 1, hoverinfo: "none" };
-  const colorbar = { thickness: 12, outlinewidth: 0, len: 1, ...app.powers(low, high) };
+  const colorbar = { thickness: 10, xpad: 3, outlinewidth: 0, len: 1, ...app.powers(low, high) };
   const traces = [{ ...common, z: cells, zmin: low, zmax: high, colorscale: "Viridis", colorbar }];
   if (bad) traces.push({ ...common, z: bad, colorscale: [[0, c.bad], [1, c.bad]], zmin: 0, zmax: 1, showscale: false });
   const figure = layout(app.dark, {

@@ -40,7 +40,7 @@ export function drawAll(app, parent, tables) {
   const given = app.shown().map((run) => tables.get(run.name)).filter(Boolean);
   const scale = span(given, logarithmic, app.listing.lowest_decades);
   app.scale = scale;
-  const tallest = made.length === 1 ? 380 : made.length === 2 ? 200 : 150;
+  const tallest = [380, 190, 130][Math.min(made.length, 3) - 1] * (window.innerHeight > 850 ? 1.4 : 1);
   app.shown().forEach((run, i) => {
     const card = made[i];
     const rows = app.rows(run);
@@ -51,7 +51,7 @@ export function drawAll(app, parent, tables) {
       card.plot.textContent = table ? "No layer matches the filter." : `This run has no ${app.statistic().name}.`;
       return;
     }
-    card.plot.style.height = `${Math.min(tallest, Math.max(110, rows.length * 13 + 24))}px`;
+    card.plot.style.height = `${Math.min(tallest, Math.max(100, rows.length * 13 + 24))}px`;
     drawOne(app, card, run, table, rows, scale, i === 0);
   });
 }
@@ -66,7 +66,7 @@ function drawOne(app, card, run, table, rows, [low, high], withBar) {
   const { x0, dx, cells, bad } = raster(table, rows, { from, to, columns, logarithmic, bottom: low });
   const names = app.names(run);
   const common = { type: "heatmap", x0, dx, y0: 0, dy: 1, hoverinfo: "none", zsmooth: false };
-  const bar = { thickness: 12, outlinewidth: 0, len: 1, y: 0.5, ...(logarithmic ? powers(low, high) : {}) };
+  const bar = { thickness: 10, xpad: 3, outlinewidth: 0, len: 1, y: 0.5, ...(logarithmic ? powers(low, high) : {}) };
   const traces = [
     { ...common, z: cells, zmin: low, zmax: high, colorscale: "Viridis", showscale: withBar, colorbar: bar },
   ];
