@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgrad import events, facts
+from kerasgrad import events, facts, progress
 from kerasgrad.recorder import Recorder
 from kerasgrad.run import Run, Sample, Schema
 from kerasgrad.statistics.measure import measure
@@ -200,7 +200,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras."""
-        self._end_epoch()
+        self._end_epoch(logs)
         if self._log_metrics:
             self._add_to(logs)
 
@@ -212,9 +212,11 @@ class GradientMonitor(keras.callbacks.Callback):
             self._say_where()
 
     @_guarded
-    def _end_epoch(self) -> None:
+    def _end_epoch(self, logs: Any) -> None:
         self._end_interval()
         self._drain(keep=0)
+        if self._recorder is not None:
+            progress.add_epoch(self._recorder.run.facts.setdefault("history", {}), self.step, logs or {})
         if self._recorder is not None and self._recorder.rested():
             self._update_facts()
             self._recorder.flush()
@@ -352,7 +354,7 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._recorder is None:
             return
         run, overhead = self._recorder.run, self._overhead
-        run.facts |= facts.settings(self.model) | {
+        run.facts |= facts.settings(self.model) | progress.aims(self.model) | {
             "update_freq": repr(self.schedule),
             "window": self._window,
             "directory": str(self._recorder.folder) if self._recorder.folder else "",

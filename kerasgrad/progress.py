@@ -1,0 +1,92 @@
+"""What a training aims at and how far it has come: the loss by name, the output, clipping, and the logs of each epoch.
+
+The rules read it among the facts of a run; nothing here looks at a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+EPOCHS_KEPT = 256
+"""Epochs of which a run keeps the logs; beyond, every second one is dropped, again and again, but never the last."""
+
+
+def aims(model: keras.Model) -> dict[str, Any]:
+    """What is trained against what, as facts of a run.
+
+    Args:
+        model: a compiled model.
+
+    Returns:
+        `loss_function`, its name in snake case or `""` if there is none or several; `from_logits`; `clipping`, the
+        optimizer's settings that are on; `normalised_by_batch`, paths of its BatchNormalization layers in training.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    clipping = {name: getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
+    name, from_logits = loss_name(getattr(model, "loss", None))
+    return {
+        "loss_function": name,
+        "from_logits": from_logits,
+        "clipping": {name: float(value) for name, value in clipping.items() if value is not None},
+        "batch_normalised": any(
+            isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+            for layer in model._flatten_layers(include_self=False)
+        ),
+    }
+
+
+def loss_name(loss: Any) -> tuple[str, bool]:
+    """The name of a loss, and whether it takes logits.
+
+    Args:
+        loss: what was given to `compile`: a name, a function, a `keras.losses.Loss`; of several, nothing is said.
+
+    Returns:
+        Such as `("sparse_categorical_crossentropy", False)`; `("", False)` where it cannot be told.
+    """
+    if isinstance(loss, list | tuple | Mapping) and len(loss) == 1:
+        loss = next(iter(loss.values())) if isinstance(loss, Mapping) else loss[0]
+    try:
+        loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+    except ValueError:
+        return "", False
+    if isinstance(loss, keras.losses.Loss):
+        kind = type(loss).__name__
+        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind).lstrip("_")
+        config = getattr(loss, "_fn_kwargs", {})
+        return snake, bool(config.get("from_logits", False))
+    if callable(loss):
+        return str(getattr(loss, "__name__", "")), False
+    return "", False
+
+
+def add_epoch(history: dict[str, list[Any]], step: int, logs: Mapping[str, Any]) -> None:
+    """Adds the logs of an epoch to a history, in place.
+
+    Args:
+        history: by metric one value an epoch, and under `"step"` the training batches until its end; None where an
+            epoch lacks a metric.
+        step: training batches so far.
+        logs: what Keras gives at the end of an epoch.
+    """
+    epochs = len(history.setdefault("step", []))
+    values = {name: _number(value) for name, value in logs.items()}
+    for name in values:
+        history.setdefault(name, [None] * epochs)
+    for name, column in history.items():
+        column.append(step if name == "step" else values.get(name))
+    if len(history["step"]) > EPOCHS_KEPT:
+        for column in history.values():
+            del column[len(column) - 3 :: -2]
+
+
+def _number(value: Any) -> float | None:
+    """A log as a float, None if it is none."""
+    try:
+        return float(np.asarray(value))
+    except (TypeError, ValueError):
+        return None

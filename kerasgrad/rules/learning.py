@@ -1,0 +1,165 @@
+"""How far a training has come, so that a rule can ask whether there is anything left to learn.
+
+A tiny gradient is what a net that has learnt its task should have; half of the units may be dead in one that does well.
+So what is seen in gradients is weighed with the *gain*: the share of what a constant prediction leaves open that has been
+learnt, 0 for the constant prediction, 1 for a perfect one. It is estimated from the run alone:
+
+| loss | gain |
+|---|---|
+| cross-entropy of K classes | 1 - loss / log K |
+| binary cross-entropy | 1 - loss / H(mean output), H the entropy: the loss of that constant prediction |
+| squared error | var / (var + loss), var of the output: R^2 where predictions are means (Murphy 1973, resolution) |
+| absolute error | the same with the mean absolute deviation of a normal output, 0.8 x its deviation |
+| any other | 1 - loss now / loss at the start |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerasgrad.run import Run
+
+FIRST = 3
+"""Samples whose mean loss is that of the start."""
+LAST = 10
+"""Samples at most whose median loss is that of now, where no epoch's mean is known."""
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How far it has come; NaN where it cannot be told.
+
+    Attributes:
+        start: loss at the first samples.
+        now: loss of the last epoch, or of the last samples.
+        best: lowest loss of an epoch, or of a tenth of the samples.
+        constant: loss of a constant prediction.
+        gain: share of what the constant prediction leaves open that was learnt.
+        fall: (start - now) / |start|.
+        losses: loss by epoch, or smoothed over the samples, at `steps`.
+        batches: training batches that it rests on.
+    """
+
+    start: float
+    now: float
+    best: float
+    constant: float
+    gain: float
+    fall: float
+    losses: NDArray[np.float64]
+    steps: NDArray[np.int64]
+    batches: int
+
+    @property
+    def late_fall(self) -> float:
+        """What the loss fell in the second half of the training, as a share of its middle."""
+        if len(self.losses) < 2:
+            return math.nan
+        middle = self.losses[(len(self.losses) - 1) // 2]
+        return float((middle - self.losses[-1]) / max(abs(middle), 1e-30))
+
+    def poor(self, gain: float) -> bool:
+        """Whether it is known that less than that was gained. Of what is not known, the loss must have moved little."""
+        return self.gain < gain if not math.isnan(self.gain) else self.fall < gain
+
+
+def learning(run: Run, index: NDArray[np.int64]) -> Learning:
+    """Estimates it.
+
+    Args:
+        run: a run.
+        index: the samples that count.
+
+    Returns:
+        How far it has come.
+    """
+    loss = run.overall("loss")[index].astype(np.float64)
+    steps, given = run.steps[index], np.isfinite(loss)
+    loss, steps = loss[given], steps[given]
+    start = float(loss[:FIRST].mean()) if len(loss) else math.nan
+    epochs, ends = _epochs(run, int(steps[-1]) if len(steps) else -1)
+    if not len(epochs):
+        epochs, ends = _smoothed(loss, steps)
+    now = float(epochs[-1]) if len(epochs) else math.nan
+    best = float(epochs.min()) if len(epochs) else math.nan
+    constant, gain = _gain(run, index, start, now)
+    fall = (start - now) / max(abs(start), 1e-30) if not math.isnan(now) else math.nan
+    batches = int(max(ends[-1] if len(ends) else 0, steps[-1] + 1 if len(steps) else 0))
+    return Learning(start, now, best, constant, gain, fall, epochs, ends, batches)
+
+
+def of_epochs(run: Run, metric: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """A metric by epoch, where the run knows it, and the training batches until the end of each."""
+    history: Mapping[str, Any] = run.facts.get("history") or {}
+    values = [(s, v) for s, v in zip(history.get("step", ()), history.get(metric, ()), strict=False) if v is not None]
+    return np.array([v for _, v in values], np.float64), np.array([s for s, _ in values], np.int64)
+
+
+def _epochs(run: Run, last: int) -> tuple[Any, Any]:
+    """The loss by epoch: finite ones, and only if they reach as far as the samples do."""
+    values, ends = of_epochs(run, "loss")
+    finite = np.isfinite(values)
+    values, ends = values[finite], ends[finite]
+    return (values, ends) if len(values) and ends[-1] >= last else (values[:0], ends[:0])
+
+
+def _smoothed(loss: Any, steps: Any) -> tuple[Any, Any]:
+    """Medians of consecutive samples, of at most `LAST` each."""
+    size = max(1, min(LAST, len(loss) // 5))
+    blocks = [slice(end - size, end) for end in range(len(loss), size - 1, -size)][::-1]
+    return np.array([np.median(loss[b]) for b in blocks]), np.array([steps[b][-1] for b in blocks], np.int64)
+
+
+def outputs(run: Run) -> int:
+    """Units of the last layer with variables, by its smallest one, the bias; 0 if there is none."""
+    last = max(run.schema.owners, default=-1)
+    return min((size for size, owner in zip(run.schema.sizes, run.schema.owners, strict=True) if owner == last), default=0)
+
+
+def _gain(run: Run, index: Any, start: float, now: float) -> tuple[float, float]:
+    """Loss of the constant prediction and the gain."""
+    name = str(run.facts.get("loss_function") or "")
+    late = index[-10:]
+    mean, deviation = (_late(run, f"activation_{what}", late) for what in ("mean", "std"))
+    if "categorical_crossentropy" in name:
+        classes = outputs(run)
+        constant = math.log(classes) if classes > 1 else math.nan
+        return constant, max(1 - now / constant, _by_accuracy(run, classes))
+    if "binary_crossentropy" in name:
+        if run.facts.get("from_logits"):
+            mean = math.nan
+        constant = _entropy(mean) if 0 < mean < 1 else math.log(2)
+        return constant, 1 - now / max(min(constant, math.log(2)), 1e-30)
+    if name in ("mean_squared_error", "huber", "mean_absolute_error"):
+        spread = deviation**2 if name == "mean_squared_error" else 0.8 * deviation
+        resolved = spread / (spread + now) if spread + now > 0 else math.nan
+        return math.nan, min(resolved, 1 - now / start) if start > 0 else resolved
+    return math.nan, 1 - now / start if start > 0 else math.nan
+
+
+def _by_accuracy(run: Run, classes: int) -> float:
+    """The gain in accuracy, for losses that a penalty on the weights has its share in; minus infinity if not known."""
+    for metric in ("accuracy", "acc", "sparse_categorical_accuracy", "categorical_accuracy"):
+        values, _ = of_epochs(run, metric)
+        if len(values) and classes > 1 and np.isfinite(values[-1]):
+            return float((values[-1] - 1 / classes) / (1 - 1 / classes)) ** 2 if values[-1] > 1 / classes else 0.0
+    return -math.inf
+
+
+def _entropy(p: float) -> float:
+    return -p * math.log(p) - (1 - p) * math.log(1 - p)
+
+
+def _late(run: Run, statistic: str, late: Any) -> float:
+    """A statistic of the model's output, now."""
+    if not run.layers or not len(late):
+        return math.nan
+    values = run.table(statistic, "layer")[late, -1].astype(np.float64)
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else math.nan
