@@ -93,8 +93,8 @@ def _over_time(run: Run) -> dict[str, Any]:
             ("gradient_norm", "gradient norm", "y2", COLORS[5]),
         )
     ]
-    second = {"overlaying": "y", "side": "right", "type": "log", "title": {"text": "gradient norm"}}
-    second |= {"showgrid": False, "nticks": 4, "tickformat": ".2~g"}
+    second: dict[str, Any] = {"overlaying": "y", "side": "right", "type": "log", "title": {"text": "gradient norm"}}
+    second = second | {"showgrid": False, "nticks": 4, "tickformat": ".2~g"}
     layout = {"height": 240, "margin": MARGIN, "xaxis": {"title": {"text": "step"}}, "yaxis": {"title": {"text": "loss"}}}
     return {"data": traces, "layout": layout | {"yaxis2": second, "legend": {"orientation": "h", "y": 1.15}}}
 
