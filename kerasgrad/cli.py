@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = given.command
     try:
         return command(given)
@@ -53,14 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130  # what a shell expects of a program that was interrupted
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The words that it understands."""
     form: Any = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    whole = argparse.ArgumentParser(
         prog="kerasgrad", description="What the layers of a Keras model receive while it trains.", epilog=_EXAMPLES,
         formatter_class=form,
     )  # fmt: skip
-    parser.add_argument("--version", action="version", version=f"kerasgrad {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    whole.add_argument("--version", action="version", version=f"kerasgrad {__version__}")
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, command: Callable[[argparse.Namespace], int], text: str, example: str) -> argparse.ArgumentParser:
         made = commands.add_parser(
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("log_dir", metavar="LOGDIR", help="a directory of runs")
     board.add_argument("--port", type=int, help="its port; 6006 or the next free one if not given")
     board.add_argument("--host", help="the address it listens on; this machine only if not given")
-    return parser
+    return whole
 
 
 def _report(given: argparse.Namespace) -> int:

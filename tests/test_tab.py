@@ -1,4 +1,4 @@
-"""The plugin's routes, asked of a real TensorBoard in both loaders: the numbers are those of `Run.load`, bad data has a reason."""
+"""The plugin's routes, asked of a real TensorBoard in both loaders, and its reader asked directly."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def test_the_numbers_are_those_of_the_run(served: tuple[str, Path]) -> None:
         assert steps.tolist() == run.steps.tolist()
         assert np.array_equal(table, run.table(statistic, "layer")), statistic
     steps, overall = values(url, run="good/gradients", of="overall")
-    assert np.array_equal(overall, np.stack([run.overall(name) for name in catalogue.names("overall")], axis=1), equal_nan=True)
+    expected = np.stack([run.overall(name) for name in catalogue.names("overall")], axis=1)
+    assert np.array_equal(overall, expected, equal_nan=True)
 
 
 def test_all_samples_up_to_ten_thousand_are_kept(served: tuple[str, Path]) -> None:

@@ -12,6 +12,7 @@ export class App {
     this.store = store;
     this.listing = listing;
     this.state = address.read();
+    this.colorPlaces = new Map();
     this.dark = address.isDark();
     this.raster = raster;
     this.powers = powers;
@@ -42,13 +43,23 @@ export class App {
     return named || this.good().find((run) => run.facts.baseline);
   }
 
-  /** A run keeps its colour, whichever others are shown, up to eight. */
+  /** The place of a run among the colours, which it keeps while it is shown. */
+  place(run) {
+    const shown = this.shown().map((other) => other.name);
+    for (const name of this.colorPlaces.keys()) if (!shown.includes(name)) this.colorPlaces.delete(name);
+    for (const name of shown) {
+      const taken = [...this.colorPlaces.values()];
+      if (!this.colorPlaces.has(name)) this.colorPlaces.set(name, RUN_DASHES.findIndex((_, i) => !taken.includes(i)));
+    }
+    return this.colorPlaces.get(run.name);
+  }
+
   color(run) {
-    return runColor(this.good().indexOf(run), this.dark);
+    return runColor(this.place(run), this.dark);
   }
 
   dash(run) {
-    return RUN_DASHES[this.good().indexOf(run) % RUN_DASHES.length];
+    return RUN_DASHES[this.place(run)];
   }
 
   // The statistic.

@@ -2,7 +2,7 @@
 
 import { cropped, h, plain } from "./dom.js";
 import { MARGIN } from "./heatmap.js";
-import { colors, draw, layout, rowTicks, steps } from "./look.js";
+import { colors, draw, layout, logAxis, rowTicks, steps } from "./look.js";
 import { quantile, thinned } from "./raster.js";
 
 const BAND = [0.1, 0.9]; // of the baseline's samples, at each depth
@@ -32,7 +32,8 @@ export function overview(app, element, tables) {
     yaxis: { domain: [0.54, 1], title: title("loss"), nticks: 4, fixedrange: true },
     shapes: [{ type: "line", x0: step, x1: step, y0: 0, y1: 1, yref: "paper", line: { color: c.line, width: 1 } }],
   });
-  figure.yaxis2 = { ...figure.yaxis, type: "log", domain: [0, 0.46], title: title("norm"), nticks: 3 };
+  const norms = traces.filter((trace) => trace.yaxis === "y2").flatMap((trace) => trace.y);
+  figure.yaxis2 = { ...figure.yaxis, ...logAxis(norms, 2), domain: [0, 0.46], title: title("norm") };
   return draw(element, traces, figure).then(() => listen(app, element));
 }
 
@@ -125,14 +126,15 @@ export function units(app, element, tables) {
 function over(app, element, rows, traces, { title, logarithmic, shares, shapes = [], c }) {
   const focus = app.focus();
   const names = app.names(focus);
-  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 17))), element.clientHeight - 50);
+  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 15))), element.clientHeight - 50);
   const chosen = rows.findIndex((row) => focus.schema.layers[row] === app.state.layer);
-  if (chosen >= 0) {
-    const box = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: chosen - 0.5, y1: chosen + 0.5, line: { color: c.faint, width: 1 } };
-    shapes.push(box);
-  }
-  const xaxis = { title: { text: title, standoff: 6 }, type: logarithmic ? "log" : "linear", nticks: 6 };
+  const numbers = [...traces.flatMap((trace) => trace.x), ...shapes.flatMap((shape) => [shape.x0, shape.x1])];
+  const xaxis = { title: { text: title, standoff: 6 }, ...(logarithmic ? logAxis(numbers, 5) : { nticks: 6 }) };
   if (shares) Object.assign(xaxis, { range: [-0.03, 1.03], tickformat: ".0%" });
+  if (chosen >= 0) {
+    const box = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: chosen - 0.5, y1: chosen + 0.5 };
+    shapes.push({ ...box, line: { color: c.faint, width: 1 } });
+  }
   const figure = layout(app.dark, {
     margin: { l: 112, r: 10, t: 4, b: 34 },
     hovermode: "closest",
@@ -186,7 +188,7 @@ export function small(app, element, series, { name, logarithmic }) {
     title: { text: name, font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
     hovermode: "x",
     xaxis: steps(from, to, { nticks: 4, showgrid: true }),
-    yaxis: { type: logarithmic ? "log" : "linear", nticks: 4, fixedrange: true },
+    yaxis: { ...(logarithmic ? logAxis(traces.flatMap((trace) => trace.y), 3) : { nticks: 4 }), fixedrange: true },
   });
   return draw(element, traces, figure).then(() => listen(app, element));
 }

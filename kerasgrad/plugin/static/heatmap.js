@@ -66,7 +66,7 @@ function drawOne(app, card, run, table, rows, [low, high], withBar) {
   const { x0, dx, cells, bad } = raster(table, rows, { from, to, columns, logarithmic, bottom: low });
   const names = app.names(run);
   const common = { type: "heatmap", x0, dx, y0: 0, dy: 1, hoverinfo: "none", zsmooth: false };
-  const bar = { thickness: 10, xpad: 3, outlinewidth: 0, len: 1, y: 0.5, ...(logarithmic ? powers(low, high) : {}) };
+  const bar = { thickness: 10, xpad: 3, outlinewidth: 0, len: 1, ...(logarithmic ? powers(low, high, Math.max(2, height / 18)) : { nticks: 5 }) };
   const traces = [
     { ...common, z: cells, zmin: low, zmax: high, colorscale: "Viridis", showscale: withBar, colorbar: bar },
   ];

@@ -52,6 +52,18 @@ export function draw(element, traces, figure) {
   return window.Plotly.react(element, traces, { ...figure, ...size }, CONFIG);
 }
 
+/** A logarithmic axis for some numbers, with at most `most` ticks. */
+export function logAxis(values, most) {
+  const given = values.filter((value) => value > 0 && value < Infinity);
+  const [low, high] = [Math.min(...given), Math.max(...given)].map(Math.log10);
+  if (!given.length || high - low > 40) return { type: "log", nticks: most };
+  const room = Math.max(0.05 * (high - low), 0.05);
+  const inside = Math.floor(high + room) - Math.ceil(low - room) + 1;
+  const axis = { type: "log", range: [low - room, high + room], tickangle: 0 };
+  if (inside >= 2) return { ...axis, tick0: 0, dtick: Math.ceil(inside / most) };
+  return { ...axis, tickvals: [10 ** low, 10 ** high], tickformat: ".2~g" };
+}
+
 /** Tick texts for rows: as many as there is room for. */
 export function rowTicks(names, height, least = 12) {
   const every = Math.max(1, Math.ceil((names.length * least) / Math.max(1, height)));
@@ -59,10 +71,10 @@ export function rowTicks(names, height, least = 12) {
   return { tickvals, ticktext: tickvals.map((i) => names[i]) };
 }
 
-/** The ticks of a colour bar or axis in log10: at most five powers of ten. */
-export function powers(low, high) {
+/** The ticks of a colour bar in log10: at most `most` powers of ten. */
+export function powers(low, high, most = 5) {
   const first = Math.ceil(low);
-  const every = Math.max(1, Math.ceil((high - first) / 5));
+  const every = Math.max(1, Math.ceil((high - first + 1) / most));
   const tickvals = [];
   for (let power = first; power <= high + 1e-9; power += every) tickvals.push(power);
   if (tickvals.length < 2) return { tickvals: [low, high], ticktext: [low, high].map((v) => (10 ** v).toPrecision(2)) };

@@ -28,7 +28,7 @@ export function span(tables, logarithmic, decades) {
 /**
  * A table as cells of one width, for the steps from `from` to `to`.
  *
- * Between two samples the earlier one holds. Returns {x0, dx, cells, bad}: `cells` is an array [rows] of Float32Array
+ * Between two samples the earlier one holds, the last one for as long as the one before it. Returns {x0, dx, cells, bad}: `cells` is an array [rows] of Float32Array
  * [columns], NaN where nothing was examined; `bad` the same with 1 where something is no number, or null if nothing is.
  */
 export function raster(table, rows, { from, to, columns, logarithmic, bottom }) {
@@ -40,7 +40,8 @@ export function raster(table, rows, { from, to, columns, logarithmic, bottom }) 
   const bad = rows.map(() => new Float32Array(count).fill(NaN));
   let any = false;
   let sample = first;
-  for (let column = 0; column < count; column++) {
+  const over = table.last + spacing(table.steps, Math.max(0, table.length - 2), table.length - 1);
+  for (let column = 0; column < count && from + column * dx < over - 1e-9; column++) {
     const end = from + (column + 1) * dx - 1e-6 * dx;
     const start = sample;
     while (sample <= last && table.steps[sample] < end) sample++;
