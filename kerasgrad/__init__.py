@@ -17,15 +17,18 @@ _NAMES = {
     "GradientMonitor": "kerasgrad.monitor",
     "Run": "kerasgrad.run",
     "catalogue": "kerasgrad.catalogue",
+    "diagnose": "kerasgrad.rules",
+    "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
     "views": "kerasgrad.views",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "schedule", "views"]
+__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "diagnose", "rules", "schedule", "views"]
 
 if TYPE_CHECKING:
-    from kerasgrad import catalogue, views
+    from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
+    from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule
 

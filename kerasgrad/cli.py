@@ -1,4 +1,4 @@
-"""The command line: `kerasgrad report | compare | diagnose | audit | tensorboard`.
+"""The command line: `kerasgrad report | compare | diagnose | tensorboard`.
 
 Each command imports what it needs when it runs, so that help and reports do not wait for TensorFlow.
 """
@@ -6,6 +6,7 @@ Each command imports what it needs when it runs, so that help and reports do not
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,14 +16,15 @@ from typing import Any
 from kerasgrad.version import __version__
 
 GOOD, FOUND, WRONG = 0, 1, 2
-"""Exit status: all well; the diagnosis or the audit has an error; the command could not be carried out."""
+"""Exit status: all well; the diagnosis has an error; the command could not be carried out."""
+
+COMMANDS = ("report", "compare", "diagnose", "tensorboard")
 
 _EXAMPLES = """examples:
   kerasgrad report logs/mine                      what every layer received, in the terminal
   kerasgrad report logs/mine --html report.html   the same as one page to send to somebody
   kerasgrad compare logs/mine logs/other          two runs side by side
   kerasgrad diagnose logs/mine --json             findings, for a script; exit status 1 if one is an error
-  kerasgrad audit model.keras                     the checklist before training
   kerasgrad tensorboard logs                      TensorBoard, open on the Gradient Flow tab
 
 exit status: 0 all well, 1 there is a finding that is an error, 2 the command could not be carried out"""
@@ -70,6 +72,9 @@ def parser() -> argparse.ArgumentParser:
         made.set_defaults(command=command)
         return made
 
+    judge = add("diagnose", _diagnose, "what is wrong, since when, and what to change", "kerasgrad diagnose logs/mine")
+    judge.add_argument("log_dir", metavar="LOGDIR", help="what was given to GradientMonitor")
+    judge.add_argument("--json", action="store_true", help="as JSON, for a script")
     report = add("report", _report, "what every layer received", "kerasgrad report logs/mine --html report.html")
     report.add_argument("log_dir", metavar="LOGDIR", help="what was given to GradientMonitor")
     report.add_argument("--html", metavar="FILE", help="write one self-contained page instead of text")
@@ -84,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _report(given: argparse.Namespace) -> int:
+    from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.views import page, text
 
@@ -91,9 +97,24 @@ def _report(given: argparse.Namespace) -> int:
     if given.html is None:
         text.show(run)
         return GOOD
-    Path(given.html).write_text(page.page(run), encoding="utf-8")
+    Path(given.html).write_text(page.page(run, diagnose(run)), encoding="utf-8")
     print(f"{given.html}: {os.path.getsize(given.html) / 1e6:.1f} MB, opens in any browser, offline too")
     return GOOD
+
+
+def _diagnose(given: argparse.Namespace) -> int:
+    from kerasgrad.finding import Severity
+    from kerasgrad.rules import diagnose
+    from kerasgrad.run import Run
+    from kerasgrad.views import text
+
+    run = Run.load(given.log_dir)
+    diagnosis = diagnose(run)
+    if given.json:
+        print(json.dumps(diagnosis.to_dict(), indent=2, allow_nan=False))
+    else:
+        text.show(run, diagnosis)
+    return FOUND if diagnosis.of(Severity.ERROR) else GOOD
 
 
 def _compare(given: argparse.Namespace) -> int:

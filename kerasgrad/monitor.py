@@ -8,7 +8,7 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgrad import events, facts, progress
+from kerasgrad.guard import guarded
+from kerasgrad.judging import Judge, OnFinding, StopOn
 from kerasgrad.recorder import Recorder
+from kerasgrad.rules import DEFAULT, Diagnosis, Rule
 from kerasgrad.run import Run, Sample, Schema
 from kerasgrad.statistics.measure import measure
 from kerasgrad.taps.collector import Layers, Rows, chooses
@@ -29,20 +32,6 @@ logger = logging.getLogger("kerasgrad")
 
 LOGGED = ("gradient_norm", "dead_fraction", "depth_ratio")
 """What `log_metrics` adds to the logs."""
-
-
-def _guarded(hook: Callable[..., None]) -> Callable[..., None]:
-    """A failure of the monitor ends the monitoring, never the training."""
-
-    @functools.wraps(hook)
-    def guarded(self: GradientMonitor, *args: Any, **kwargs: Any) -> None:
-        if self._failure is None:
-            try:
-                hook(self, *args, **kwargs)
-            except Exception as error:
-                self._fail(error)
-
-    return guarded
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -63,6 +52,9 @@ class GradientMonitor(keras.callbacks.Callback):
         histograms: whether to record histograms of the gradients too.
         log_metrics: whether to add `gradient_norm`, `dead_fraction` and `depth_ratio` to the `logs`, so that callbacks
             after this one (EarlyStopping, CSVLogger) and `History` have them. It makes Keras wait for each step.
+        rules: what the run is examined for while it trains, see `kerasgrad.rules`; `()` for nothing.
+        on_finding: is called with each finding that is raised, and when it is withdrawn.
+        stop_on: names of rules or severities, such as `"error"`, at which the training ends.
         verbose: 1 to say in one line at the end where the run is, 0 for silence.
 
     Raises:
@@ -85,6 +77,9 @@ class GradientMonitor(keras.callbacks.Callback):
         window: int = 50,
         histograms: bool = False,
         log_metrics: bool = False,
+        rules: Sequence[Rule] = DEFAULT,
+        on_finding: OnFinding | None = None,
+        stop_on: StopOn = (),
         verbose: int = 1,
     ) -> None:
         super().__init__()
@@ -93,13 +88,14 @@ class GradientMonitor(keras.callbacks.Callback):
             raise ValueError(f"`window` takes a number of samples from 1. Received: window={window!r}")
         self._arguments = {
             "log_dir": log_dir, "update_freq": update_freq, "layers": layers, "window": window,
-            "histograms": histograms, "log_metrics": log_metrics, "verbose": verbose,
+            "histograms": histograms, "log_metrics": log_metrics, "rules": rules,
+            "on_finding": on_finding, "stop_on": stop_on, "verbose": verbose,
         }  # fmt: skip
         self.log_dir = None if log_dir is None else Path(log_dir)
         self.schedule = schedule(update_freq)
         self.verbose = verbose
         self.async_safe = not log_metrics
-        self._selected = chooses(layers)
+        self._selected, self._judge = chooses(layers), Judge(rules, on_finding, stop_on)
         self._window, self._histograms, self._log_metrics = window, histograms, log_metrics
         self._failure: Exception | None = None
         self._watched_model: keras.Model | None = None
@@ -108,6 +104,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def _forget_model(self) -> None:
         """Begins anew, for another model."""
         self._recorder: Recorder | None = None
+        self._judge.begin()
         self._resumed: tuple[Path, Run] | None = None
         self._overhead = Overhead()
         self._steps: list[WatchedStep] = []
@@ -139,6 +136,11 @@ class GradientMonitor(keras.callbacks.Callback):
         return Run(Schema((), (), (), (), (), {}), {"model": reason})
 
     @property
+    def diagnosis(self) -> Diagnosis:
+        """What the rules find in the run as it is. Its `repr` is the report."""
+        return self._judge.diagnosis(self.run)
+
+    @property
     def step(self) -> int:
         """Training batches so far, over all fits of this model and the session that it resumed."""
         return self._epoch_start + self._epoch_batches
@@ -154,7 +156,7 @@ class GradientMonitor(keras.callbacks.Callback):
             )
         super().set_model(model)
         if self._watched_model is not None and self._watched_model is not model:
-            self._leave_model()
+            self._close()
             self._forget_model()
         self._watched_model = model
 
@@ -166,7 +168,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._failure, self._armed = None, False
         self._finish_epoch()
 
-    @_guarded
+    @guarded
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Called by Keras."""
         if not self._placed:
@@ -174,12 +176,13 @@ class GradientMonitor(keras.callbacks.Callback):
         self._finish_epoch()
         self._epoch, self._begun = epoch, None
 
-    @_guarded
+    @guarded
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Called by Keras: decides whether the step that comes is sampled."""
         self._end_interval()
         self._epoch_batches = max(self._epoch_batches, batch)
         self._drain(keep=1)
+        self._judge.attend(self._recorder, self.model, when="step")
         self._armed = self._due(batch)
         if self._armed:
             self._arm()
@@ -193,7 +196,7 @@ class GradientMonitor(keras.callbacks.Callback):
             self._drain_all()
             self._add_to(logs)
 
-    @_guarded
+    @guarded
     def on_test_begin(self, logs: Any = None) -> None:
         """Called by Keras when validation begins, which is no part of the training time."""
         self._end_interval()
@@ -204,24 +207,25 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._log_metrics:
             self._add_to(logs)
 
-    @_guarded
+    @guarded
     def on_train_end(self, logs: Any = None) -> None:
         """Called by Keras."""
         self._close()
         if self.verbose:
-            self._say_where()
+            print(progress.said_at_end(self._recorder.run if self._recorder else None, self.step, self.log_dir))
 
-    @_guarded
+    @guarded
     def _end_epoch(self, logs: Any) -> None:
         self._end_interval()
         self._drain(keep=0)
         if self._recorder is not None:
             progress.add_epoch(self._recorder.run.facts.setdefault("history", {}), self.step, logs or {})
+            self._judge.attend(self._recorder, self.model, when="epoch")
         if self._recorder is not None and self._recorder.rested():
             self._update_facts()
             self._recorder.flush()
 
-    @_guarded
+    @guarded
     def _drain_all(self) -> None:
         self._drain(keep=0)
 
@@ -271,7 +275,7 @@ class GradientMonitor(keras.callbacks.Callback):
         planned = (self.params or {}).get("steps")
         return bool(planned and planned > 1 and self._epoch_batches + self.model.steps_per_execution >= planned)
 
-    @_guarded
+    @guarded
     def _receive(self, tensors: dict[str, Any], rows: Rows) -> None:
         """Takes what a watched step measured; it is read when the next one is under way."""
         executed = self.model.steps_per_execution
@@ -354,35 +358,29 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._recorder is None:
             return
         run, overhead = self._recorder.run, self._overhead
-        run.facts |= facts.settings(self.model) | progress.aims(self.model) | {
-            "update_freq": repr(self.schedule),
-            "window": self._window,
-            "directory": str(self._recorder.folder) if self._recorder.folder else "",
-            "batches": self.step,
-            "samples": overhead.samples,
-            "tracing_seconds": round(overhead.tracing, 3),
-            "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
-            "not_examined": facts.not_examined(self._rows),
-            "kept_every": run.kept_every,
-        }
+        run.facts |= (
+            facts.settings(self.model)
+            | progress.aims(self.model)
+            | {
+                "update_freq": repr(self.schedule),
+                "window": self._window,
+                "directory": str(self._recorder.folder) if self._recorder.folder else "",
+                "batches": self.step,
+                "samples": overhead.samples,
+                "tracing_seconds": round(overhead.tracing, 3),
+                "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
+                "not_examined": facts.not_examined(self._rows),
+                "kept_every": run.kept_every,
+            }
+        )
 
-    @_guarded
-    def _leave_model(self) -> None:
-        self._close()
-
+    @guarded
     def _close(self) -> None:
         self._drain(keep=0)
         if self._recorder is not None:
+            self._judge.attend(self._recorder, self.model, when="end")
             self._update_facts()
             self._recorder.close()
-
-    def _say_where(self) -> None:
-        if self._recorder is None:
-            print("kerasgrad: no step was sampled.")
-            return
-        run = self._recorder.run
-        where = f"tensorboard --logdir {self.log_dir}" if self._recorder.folder else "monitor.run shows them"
-        print(f"kerasgrad: {len(run)} samples of {self.step} steps, {len(run.layers)} layers. {where}")
 
     # What can go wrong.
 

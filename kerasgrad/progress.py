@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerasgrad.run import Run
+
 EPOCHS_KEPT = 256
 """Epochs of which a run keeps the logs; beyond, every second one is dropped, again and again, but never the last."""
 
@@ -82,6 +84,14 @@ def add_epoch(history: dict[str, list[Any]], step: int, logs: Mapping[str, Any])
     if len(history["step"]) > EPOCHS_KEPT:
         for column in history.values():
             del column[len(column) - 3 :: -2]
+
+
+def said_at_end(run: Run | None, steps: int, log_dir: object) -> str:
+    """What is said when a training has ended: how much was seen, and where it can be looked at."""
+    if run is None:
+        return "kerasgrad: no step was sampled."
+    where = f"tensorboard --logdir {log_dir}" if run.facts.get("directory") else "monitor.run shows them"
+    return f"kerasgrad: {len(run)} samples of {steps} steps, {len(run.layers)} layers. {where}"
 
 
 def _number(value: Any) -> float | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerasgrad import events
+from kerasgrad.finding import Finding
 from kerasgrad.run import Run, Sample
 from kerasgrad.statistics.rows import merge_replicas, statistics
 from kerasgrad.statistics.units import DORMANT, DORMANT_SIGNAL, UnitHistory, dormant_fraction
@@ -122,6 +123,11 @@ class Recorder:
 
         if len(self.run):
             self._on_disk(put)
+
+    def note_findings(self, findings: Sequence[Finding]) -> None:
+        """Takes what the rules found so far, in the place of what they had found before."""
+        self.run.findings = tuple(findings)
+        self._on_disk(lambda writer: writer.findings(int(self.run.steps[-1]), findings))
 
     def close(self) -> None:
         """Flushes, and closes the file; a later sample opens another beside it."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasgrad import catalogue
+from kerasgrad.finding import Finding
 
 Floats = NDArray[np.float32]
 
@@ -131,7 +132,8 @@ class _Table:
 class Run:
     """The record of one training. Its `repr` is the report.
 
-    Get one from `GradientMonitor.run` or `Run.load`; both give the same numbers.
+    Get one from `GradientMonitor.run` or `Run.load`; both give the same numbers. `findings` are those that were raised
+    while it trained; `kerasgrad.diagnose` examines it anew.
 
     Args:
         schema: its rows.
@@ -146,6 +148,7 @@ class Run:
     def __init__(self, schema: Schema, facts: Mapping[str, Any] | None = None) -> None:
         self.schema = schema
         self.facts: dict[str, Any] = dict(facts or {})
+        self.findings: tuple[Finding, ...] = ()
         self.units = {path: Units.unseen(count) for path, count in schema.units.items()}
         self.kept_every = 1
         self._seen = 0
@@ -330,6 +333,7 @@ class Run:
         part._histogram = _Table.of(self._histogram.values()[low:high][:, rows])
         part._over_time = {path: [row.copy() for row in self._over_time[path][low:high]] for path in part.schema.recurrent}
         part.units = {path: copy.deepcopy(self.units[path]) for path in part.schema.units}
+        part.findings = self.findings
         part._seen, part.kept_every = len(part), self.kept_every
         return part
 

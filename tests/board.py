@@ -20,6 +20,7 @@ import numpy as np
 
 from kerasgrad import catalogue
 from kerasgrad.events.writer import Writer
+from kerasgrad.finding import Finding
 from kerasgrad.run import Run, Sample, Schema
 
 SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
@@ -57,7 +58,13 @@ def sample(step: int, layers: int, seed: int = 0, statistics: Sequence[str] = ST
 
 
 def write(
-    folder: Path, steps: Sequence[int], layers: Sequence[str] = LAYERS, *, seed: int = 0, findings: Any = None, **facts: Any
+    folder: Path,
+    steps: Sequence[int],
+    layers: Sequence[str] = LAYERS,
+    *,
+    seed: int = 0,
+    findings: Sequence[Finding] = (),
+    **facts: Any,
 ) -> None:
     """Writes a run as the monitor does."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,8 +72,7 @@ def write(
     for step in steps:
         writer.sample(sample(step, len(layers), seed))
     writer.facts(steps[-1], {"model": folder.parent.name, **facts})
-    if findings is not None:
-        writer._text("findings", steps[-1], findings)
+    writer.findings(steps[-1], findings)
     writer.close()
 
 

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, sync_playwright
 
+from kerasgrad.finding import Finding, Severity
 from kerasgrad.run import Run
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Playwright's own pipes
 
-FINDING = {
-    "rule": "vanishing_gradient", "severity": "warning", "summary": "The signal dies.", "layers": ["stem", "block/dense"],
-    "starts_at": "block/dense", "since": 10, "quantity": "first / last", "measured": 1e-5, "threshold": 1e-3,
-    "samples": 11, "causes": ["sigmoids"], "remedies": ["use_relu"], "withdrawn": None,
-}  # fmt: skip
+FINDING = Finding(
+    "vanishing_gradient", Severity.WARNING, "The signal dies.", ("stem", "block/dense"), "block/dense", 10, "first / last",
+    1e-5, 1e-3, 11, ("sigmoids",), ("use_relu",),
+)  # fmt: skip
 PATIENCE = 300_000
 """Milliseconds; the machine may be busy with other things."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 import board
 import pytest
 
-from kerasgrad import cli
+from kerasgrad import cli, rules
+from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.run import Run
 from kerasgrad.version import __version__
 
@@ -58,6 +60,22 @@ def test_report_as_a_page(logs: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert file.read_text(encoding="utf-8").startswith("<!DOCTYPE html>") and str(file) in capsys.readouterr().out
 
 
+def test_diagnose_prints_findings_and_the_marked_table(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["diagnose", str(logs / "one")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(repr(rules.diagnose(Run.load(logs / "one"))).splitlines()[0]) and "bar: signal" in said
+
+
+@pytest.mark.parametrize("severity", list(Severity))
+def test_the_exit_status_of_diagnose_is_for_ci(
+    logs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, severity: Severity
+) -> None:
+    found = Diagnosis((Finding("one", severity, "It is.", measured=float("inf")),))
+    monkeypatch.setattr("kerasgrad.rules.diagnose", lambda run: found)
+    assert cli.main(["diagnose", str(logs / "one"), "--json"]) == (1 if severity is Severity.ERROR else 0)
+    assert Diagnosis.from_dict(json.loads(capsys.readouterr().out)).to_dict() == found.to_dict()
+
+
 def test_compare_names_what_tells_the_runs_apart(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", str(logs / "one"), str(logs / "two")]) == 0
     heading = capsys.readouterr().out.splitlines()[2].split()
@@ -91,7 +109,8 @@ def test_reports_do_not_wait_for_tensorflow(logs: Path) -> None:
         "import sys; from kerasgrad import cli; cli.main(sys.argv[1:]);"
         "print(sorted({'tensorflow', 'keras', 'matplotlib', 'pandas'} & set(sys.modules)))"
     )
-    for words in (["report", str(logs / "one")], ["compare", str(logs / "one"), str(logs / "two")]):
+    one, two = str(logs / "one"), str(logs / "two")
+    for words in (["report", one], ["report", one, "--html", f"{one}.html"], ["diagnose", one], ["compare", one, two]):
         done = subprocess.run([sys.executable, "-c", look, *words], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
 

@@ -24,7 +24,8 @@ FLOORS = {
     "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0, "kerasgrad.finding": 0,
     "kerasgrad.run": 1,
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
-    "kerasgrad.recorder": 3, "kerasgrad.facts": 3,
+    "kerasgrad.rules": 2,
+    "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
     "kerasgrad.monitor": 4,
     "kerasgrad": 5,
     "kerasgrad.plugin": 6, "kerasgrad.cli": 7, "kerasgrad.__main__": 8,
@@ -32,7 +33,7 @@ FLOORS = {
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
     f"kerasgrad.{room}"
-    for room in ("catalogue", "finding", "observation", "run", "events", "views", "plugin", "cli", "__main__")
+    for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging", "plugin", "cli")
 }
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 
@@ -144,6 +145,7 @@ def _opens(node: ast.AST) -> bool:
         "import kerasgrad.events",
         "import kerasgrad.views.text, kerasgrad.views.page",
         "import kerasgrad.plugin.tab, kerasgrad.cli",
+        "import kerasgrad; kerasgrad.diagnose; kerasgrad.rules.DEFAULT",
         "import zoo; zoo.names()",
     ],
 )

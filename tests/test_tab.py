@@ -19,6 +19,7 @@ from tensorboard.context import RequestContext
 
 from kerasgrad import catalogue, plugin
 from kerasgrad.events.writer import Writer
+from kerasgrad.finding import Finding, Severity
 from kerasgrad.plugin.source import NotServedError, Source
 from kerasgrad.run import Run
 
@@ -193,10 +194,10 @@ def test_what_is_new_is_read_again(tmp_path: Path) -> None:
     board.write(tmp_path / "gradients", range(3))
     made, reader = source(tmp_path)
     assert len(made.table(CONTEXT, "", "gradients", "signal_rms").steps) == 3
-    board.write(tmp_path / "gradients", range(3, 5), findings=[{"rule": "one"}])
+    board.write(tmp_path / "gradients", range(3, 5), findings=[Finding("one", Severity.NOTE, "It is.")])
     reader.Reload()
     assert made.table(CONTEXT, "", "gradients", "signal_rms").steps.tolist() == [0, 1, 2, 3, 4]
-    assert made.runs(CONTEXT, "")[0]["findings"] == [{"rule": "one"}]
+    assert made.runs(CONTEXT, "")[0]["findings"][0]["rule"] == "one"
 
 
 def test_tables_that_are_no_longer_asked_for_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ class Healthy:
 
 
 class LowRank(layers.Layer):
-    """A frozen Dense beside a product of two thin matrices; the second starts at zero, so that the first gets no gradient."""
+    """A frozen Dense beside a product of two thin matrices; the second starts at zero, so the first gets no gradient."""
 
     def __init__(self, width: int, rank: int = 8, **given: Any) -> None:
         super().__init__(**given)

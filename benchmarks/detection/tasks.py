@@ -31,7 +31,9 @@ class Task:
 
     @property
     def loss(self) -> str:
-        return {"classes": "sparse_categorical_crossentropy", "binary": "binary_crossentropy", "regression": "mse"}[self.kind]
+        return {"classes": "sparse_categorical_crossentropy", "binary": "binary_crossentropy", "regression": "mse"}[
+            self.kind
+        ]
 
     @property
     def last(self) -> str:

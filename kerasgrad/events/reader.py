@@ -13,6 +13,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from kerasgrad import catalogue
 from kerasgrad.events import directory, records
+from kerasgrad.finding import Finding
 from kerasgrad.run import Run, Sample, Schema, Units
 
 _DTYPES = {1: np.float32, 9: np.int64}
@@ -37,13 +38,14 @@ def load(log_dir: str | os.PathLike[str]) -> Run:
             run = Run(Schema.from_dict(values["schema"]))
         elif "overall" in values and run is not None and (not len(run) or event.step > run.steps[-1]):
             run.append(_sample(event, values, run.schema))
-        texts |= {name: values[name] for name in ("facts", "unit_counts") if name in values}
+        texts |= {name: values[name] for name in ("facts", "unit_counts", "findings") if name in values}
         units = values.get("units", units)
     if run is None:
         raise ValueError(
             f"The event files there hold no rows: {' '.join(damage) or 'they ended too early.'} Received: {folder}"
         )
     run.facts |= texts.get("facts", {})
+    run.findings = tuple(Finding.from_dict(finding) for finding in texts.get("findings", ()))
     run.facts["directory"] = str(folder)
     if damage:
         run.facts["damaged"] = damage

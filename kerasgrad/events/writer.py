@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 
 from kerasgrad.catalogue import FORMAT_VERSION, PLUGIN_NAME, TAG_PREFIX, names
 from kerasgrad.events import records
+from kerasgrad.finding import Finding
 from kerasgrad.run import Sample, Schema, Units
 
 _DTYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 9}
@@ -98,6 +99,10 @@ class Writer:
     def facts(self, step: int, facts: Mapping[str, Any]) -> None:
         """Appends the facts of the run; the last of these counts."""
         self._text("facts", step, facts)
+
+    def findings(self, step: int, findings: Sequence[Finding]) -> None:
+        """Appends all findings so far, those that were withdrawn included; the last of these counts."""
+        self._text("findings", step, [finding.to_dict() for finding in findings])
 
     def _text(self, tag: str, step: int, content: Any) -> None:
         event = Event(wall_time=time.time(), step=step)

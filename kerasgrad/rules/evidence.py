@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasgrad import catalogue
 from kerasgrad.rules.learning import Learning, learning
 from kerasgrad.run import Run
 
@@ -103,7 +102,7 @@ class Evidence:
 
     def magnitude(self) -> Array:
         """RMS of each layer's activation, float64 `[samples, layers]`."""
-        return np.sqrt(np.square(self.layer("activation_mean")) + np.square(self.layer("activation_std")))
+        return np.asarray(np.hypot(self.layer("activation_mean"), self.layer("activation_std")))
 
     def since(self, holds: Any) -> int | None:
         """Step at which a condition began that holds to the end.

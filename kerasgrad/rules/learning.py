@@ -58,11 +58,11 @@ class Learning:
 
     @property
     def late_fall(self) -> float:
-        """What the loss fell in the second half of the training, as a share of its middle."""
+        """What the loss fell in the last quarter of the training, as a share of its value then."""
         if len(self.losses) < 2:
             return math.nan
-        middle = self.losses[(len(self.losses) - 1) // 2]
-        return float((middle - self.losses[-1]) / max(abs(middle), 1e-30))
+        before = self.losses[min(3 * len(self.losses) // 4, len(self.losses) - 2)]
+        return float((before - self.losses[-1]) / max(abs(before), 1e-30))
 
     def poor(self, gain: float) -> bool:
         """Whether it is known that less than that was gained. Of what is not known, the loss must have moved little."""

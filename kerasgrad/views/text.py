@@ -55,16 +55,17 @@ def show(run: Run, diagnosis: Diagnosis | None = None, file: TextIO | None = Non
 
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+_MARKS = {"error": "✖", "warning": "▲", "note": "●"}
 
 
 def _marked(run: Run, diagnosis: Diagnosis | None) -> dict[str, str]:
-    """The gravest standing finding of each layer, in a word; with a star where it starts."""
-    words: dict[str, str] = {}
+    """The gravest standing finding of each layer as a mark; with a star where it starts."""
+    marks: dict[str, str] = {}
     for finding in diagnosis or ():
         if finding.withdrawn is None:
             for path in {*finding.layers, finding.starts_at} & set(run.layers):
-                words.setdefault(path, f"{finding.severity}{' *' if path == finding.starts_at else ''}")
-    return words
+                marks.setdefault(path, _MARKS[str(finding.severity)] + ("*" if path == finding.starts_at else ""))
+    return marks
 
 
 def side_by_side(runs: Mapping[str, Run]) -> str:
@@ -193,32 +194,30 @@ COLUMNS = (
 def _layers(run: Run, marks: Mapping[str, str] | None = None) -> RenderableType:
     if not len(run):
         return Text("")
-    caption = "* where a finding starts; " if marks else ""
+    caption = "✖ error, ▲ warning, ● note, * where it starts; " if marks else ""
     caption += "bar: signal, one block less for each factor of ten below the largest"
     table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
     tables = {name: run.table(name, "layer") for _, name, _, _ in COLUMNS}
     shown = [column for column in COLUMNS if not np.isnan(tables[column[1]]).all()]
     kind = max(map(len, (*run.schema.activations, "activation")), default=0)
-    room = WIDTH - 4 - kind - BAR - 2 * (len(shown) + 3) - sum(width for *_, width in shown) - (11 if marks else 0)
+    room = WIDTH - 4 - kind - BAR - 2 * (len(shown) + 3) - sum(width for *_, width in shown) - (4 if marks else 0)
+    if marks:
+        table.add_column("", width=2)
     table.add_column("layer", no_wrap=True)
     table.add_column("activation", no_wrap=True)
     for heading, name, _, width in shown:
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
         if name == "signal_rms":
             table.add_column("", min_width=BAR, no_wrap=True)
-    if marks:
-        table.add_column("found", no_wrap=True)
     signal, now = tables["signal_rms"][_shown(run)], _shown(run)
     for row, path in enumerate(short(run.layers)):
-        cells: list[str | Text] = []
+        cells = []
         for _, name, form, _ in shown:
             cells.append(_cell(tables[name][:, row], now, form))
             if name == "signal_rms":
                 cells.append(bar(signal[row], signal))
-        if marks:
-            word = marks.get(run.layers[row], "")
-            cells.append(Text(word, style=_STYLES.get(word.removesuffix(" *"), "")))
-        table.add_row(Text(cropped(path, max(room, 12))), run.schema.activations[row], *cells)
+        found = [Text(marks.get(run.layers[row], ""))] if marks else []
+        table.add_row(*found, Text(cropped(path, max(room, 12))), run.schema.activations[row], *cells)
     return table
 
 

@@ -1,0 +1,77 @@
+"""What a run may suffer from: one ailment a file, its text on top; from a `Run` to findings, without TensorFlow.
+
+kerasgrad.diagnose(run)                       # all of `DEFAULT`
+kerasgrad.rules.vanishing_gradient(run)       # one of them: a list of findings
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kerasgrad.finding import Diagnosis, Finding, Severity
+from kerasgrad.rules.clipping_always import clipping_always
+from kerasgrad.rules.collapsing_activation import collapsing_activation
+from kerasgrad.rules.constant_output import constant_output
+from kerasgrad.rules.dead_units import dead_units
+from kerasgrad.rules.disconnected import disconnected
+from kerasgrad.rules.diverging_loss import diverging_loss
+from kerasgrad.rules.dormant_units import dormant_units
+from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.exploding_activation import exploding_activation
+from kerasgrad.rules.exploding_gradient import exploding_gradient
+from kerasgrad.rules.frozen_layer import frozen_layer
+from kerasgrad.rules.last_activation import last_activation
+from kerasgrad.rules.loss_not_decreasing import loss_not_decreasing
+from kerasgrad.rules.non_finite import non_finite
+from kerasgrad.rules.order import demoted
+from kerasgrad.rules.oscillating_loss import oscillating_loss
+from kerasgrad.rules.overfitting import overfitting
+from kerasgrad.rules.plateau import plateau
+from kerasgrad.rules.rate_too_high import rate_too_high
+from kerasgrad.rules.rate_too_low import rate_too_low
+from kerasgrad.rules.rule import Rule, Verdict, rule
+from kerasgrad.rules.saturated_units import saturated_units
+from kerasgrad.rules.short_memory import short_memory
+from kerasgrad.rules.stuck_metric import stuck_metric
+from kerasgrad.rules.unbalanced_layers import unbalanced_layers
+from kerasgrad.rules.unscaled_inputs import unscaled_inputs
+from kerasgrad.rules.vanishing_gradient import vanishing_gradient
+from kerasgrad.run import Run
+
+DEFAULT: tuple[Rule, ...] = (
+    non_finite, disconnected, vanishing_gradient, exploding_gradient, frozen_layer, unbalanced_layers, rate_too_high,
+    rate_too_low, clipping_always, dead_units, dormant_units, saturated_units, short_memory, exploding_activation,
+    collapsing_activation, unscaled_inputs, constant_output, loss_not_decreasing, plateau, oscillating_loss, diverging_loss,
+    overfitting, last_activation, stuck_metric,
+)  # fmt: skip
+"""All rules of this package."""
+
+__all__ = ["DEFAULT", "Diagnosis", "Evidence", "Finding", "Rule", "Severity", "Verdict", "diagnose", "rule"]
+
+
+def diagnose(run: Run, rules: Iterable[Rule] = DEFAULT) -> Diagnosis:
+    """Examines a run: what it suffers from, since when, which layer starts it, why, and what to change.
+
+    Args:
+        run: any run, live, loaded, or a baseline.
+        rules: which rules; a function of your own becomes one with `kerasgrad.rules.rule`.
+
+    Returns:
+        The findings, and what could not be examined and why. Its `repr` is the report.
+
+    Example:
+        >>> kerasgrad.diagnose(kerasgrad.Run.load("logs/mine"))
+    """
+    seen = Evidence(run)
+    findings: list[Finding] = []
+    examined, not_examined = [], {}
+    for each in rules:
+        verdict = each.examine(seen)
+        if isinstance(verdict, str):
+            not_examined[each.name] = verdict
+        else:
+            examined.append(each.name)
+            findings += verdict
+    steps = (int(run.steps[0]), int(run.steps[-1])) if len(run) else None
+    model = str(run.facts.get("model") or "model")
+    return Diagnosis(tuple(demoted(findings)), not_examined, tuple(examined), model, len(run), steps)

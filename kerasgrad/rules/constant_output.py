@@ -1,0 +1,61 @@
+"""Constant output: the model says the same whatever it is shown.
+
+What it sees: the deviation of the output over examples, where the model ends in one unit. A softmax over one unit is
+always 1.
+Why it hurts: nothing of the input reaches the output.
+Threshold and source: a deviation below a thousandth of what a sure prediction would have (sigmoid: sqrt(m (1 - m));
+squared error: the root of the loss), now and with a gain below 0.5; exactly 0 in every sample is an error.
+Known false alarms: the first steps of a small initial output are not looked at.
+Remedies: use_sigmoid, lower_learning_rate, standardize_inputs, replace_dead_layers.
+References: TheDeepChecker (Ben Braiek & Khomh 2023), "unchanged output".
+"""
+
+from __future__ import annotations
+
+import math
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.learning import outputs
+from kerasgrad.rules.rule import Verdict, rule
+
+SHARE = 1e-3
+GAIN = 0.5
+
+
+@rule("layer/activation_std", "overall/loss", least=10)
+def constant_output(seen: Evidence) -> Verdict:
+    """Judges models that end in one unit."""
+    if outputs(seen.run) != 1:
+        return "with several outputs the deviation over examples cannot be told from that between outputs"
+    deviation, mean = seen.layer("activation_std")[:, -1], seen.layer("activation_mean")[:, -1]
+    now = float(median(deviation[seen.late]))
+    name, said = seen.run.layers[-1], f"The output of {seen.run.layers[-1]} is the same for all examples."
+    never = bool((deviation == 0).all())
+    middle = float(median(mean[seen.late]))
+    sure = math.sqrt(max(middle * (1 - middle), 0)) if seen.run.schema.activations[-1] == "sigmoid" else 0.0
+    sure = sure or math.sqrt(max(seen.learning.now, 0.0))
+    if not never and not (now <= SHARE * sure and seen.learning.poor(GAIN)):
+        return []
+    return [
+        Finding(
+            "constant_output",
+            Severity.ERROR if never else Severity.WARNING,
+            said,
+            (name,),
+            name,
+            seen.since(deviation <= SHARE * sure),
+            "deviation of the output over examples",
+            now,
+            SHARE * sure,
+            len(seen),
+            (
+                "a softmax over one unit, which is always 1"
+                if seen.run.schema.activations[-1] == "softmax"
+                else "dead or saturated layers before the output",
+                "a ReLU on the output that is off for all examples",
+                "a learning rate that threw the weights away",
+            ),
+            ("use_sigmoid", "lower_learning_rate", "standardize_inputs", "replace_dead_layers"),
+        )
+    ]

@@ -1,0 +1,59 @@
+"""A trainable variable that no gradient reaches.
+
+What it sees: variables without any gradient (`None`) in every sample, while others have one.
+Why it hurts: they keep their initial values for ever; all layers before the cut are a fixed random function.
+Threshold and source: none is needed; it is so in every sample or it is not.
+Known false alarms: a head that is trained later, a layer that is built but never called. Those own all their variables
+without being called, and are notes. `trainable=False` is a choice: such variables are no rows at all.
+Remedies: remove_stop_gradient, use_differentiable_operations, call_the_layer.
+References: TensorFlow's "Gradients do not exist for variables" warning, which is given once and names no cause.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.rule import Verdict, rule
+
+
+@rule("overall/gradient_norm")
+def disconnected(seen: Evidence) -> Verdict:
+    """Judges what has weights and never had a gradient."""
+    gradient, weight = seen.run.table("gradient_norm", "variable"), seen.run.table("weight_norm", "variable")
+    broken = (seen.run.table("gradient_nonfinite", "variable") > 0).any(axis=0)
+    without: Any = np.asarray(np.isnan(gradient).all(axis=0) & np.isfinite(weight).any(axis=0) & ~broken)
+    if not without.any() or without.all():
+        return []
+    rows = np.unique(seen.owners[without])
+    whole: Any = np.array([row for row in rows if np.all(without[seen.owners == row])], np.int64)
+    called: Any = np.isfinite(seen.run.table("activation_mean", "layer")).any(axis=0)
+    cut = whole[called[whole]] if len(whole) else whole
+    paths = tuple(path for path, cut_off in zip(seen.run.variables, without.tolist(), strict=True) if cut_off)
+    severity = Severity.WARNING if len(cut) else Severity.NOTE
+    # What is nearest to the output is where the gradient stops.
+    start = seen.name(cut[-1]) if len(cut) else seen.name(rows[-1])
+    said = f"No gradient reaches {len(paths)} trainable variables: {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}."
+    return [
+        Finding(
+            "disconnected",
+            severity,
+            said,
+            seen.names(rows),
+            start,
+            int(seen.run.steps[0]),
+            "trainable variables without a gradient",
+            float(len(paths)),
+            0.0,
+            len(seen.run),
+            (
+                "stop_gradient, a rounding, an argmax or a conversion to NumPy between the layer and the loss",
+                "the layer's output is not used in the loss",
+                "the layer was built and is never called",
+            ),
+            ("remove_stop_gradient", "use_differentiable_operations", "call_the_layer"),
+        )
+    ]

@@ -1,0 +1,55 @@
+"""Dormant units: they fire, but so little beside the others of their layer that they might as well not.
+
+What it sees: the share of units whose mean |a| is at most 0.025 of the layer's mean.
+Why it hurts: the layer has less capacity than it is paid for, and adapts ever less to new data.
+Threshold and source: more than half of a layer's units; tau of Sokar et al. 2023. It is a note: a net that is too wide
+has dormant units and learns well. With a gain below 0.3 and nine in ten units dormant it is a warning.
+Known false alarms: layers before a normalisation; embeddings of rare words.
+Remedies: use_leaky_relu, lower_learning_rate, narrow_the_layer, reset_dormant_units.
+References: Sokar et al. 2023, The dormant neuron phenomenon in deep reinforcement learning.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.dead_units import share
+from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.rule import Verdict, rule
+
+NOTE, WARNING = 0.5, 0.9
+GAIN = 0.3
+
+
+@rule("layer/dormant_fraction", least=10)
+def dormant_units(seen: Evidence) -> Verdict:
+    """Judges the share of dormant units by layer."""
+    table = seen.layer("dormant_fraction")
+    now = median(table[seen.late])
+    rows = np.flatnonzero(now > NOTE)
+    if not len(rows):
+        return []
+    worst = int(rows[np.argmax(now[rows])])
+    grave = now[worst] > WARNING and seen.learning.poor(GAIN)
+    said = f"{share(float(now[worst]))} of the units of {seen.name(worst)} hardly fire beside the others."
+    return [
+        Finding(
+            "dormant_units",
+            Severity.WARNING if grave else Severity.NOTE,
+            said,
+            seen.names(rows),
+            seen.name(worst),
+            seen.since(table[:, worst] > NOTE),
+            "share of dormant units",
+            float(now[worst]),
+            NOTE,
+            len(seen),
+            (
+                "the layer is wider than the task asks for",
+                "steps that were too large",
+                "targets that changed while it trained",
+            ),
+            ("narrow_the_layer", "lower_learning_rate", "use_leaky_relu", "reset_dormant_units"),
+        )
+    ]

@@ -1,0 +1,87 @@
+"""The last activation does not fit the loss.
+
+What it sees: the last layer's activation and units, the loss by name, and which metrics are reported.
+Why it hurts: a softmax over one unit is always 1; a ReLU cannot give half of the targets and is off for good once it is
+off; a cross-entropy of numbers that are no probabilities is meaningless.
+Threshold and source: none; the table below. Keras 3 takes cross-entropies from the logits that the last activation
+leaves behind, whatever that activation was: `Dense(1, activation="softmax")` trains with the loss of a sigmoid and
+predicts a constant.
+Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7.
+Remedies: use_sigmoid, use_softmax, use_linear_output, set_from_logits.
+References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.learning import of_epochs, outputs
+from kerasgrad.rules.rule import Verdict, rule
+
+GAIN = 0.7
+HALF_LINES = ("relu", "relu6", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential")
+SMOOTH = ("tanh",)
+
+
+@rule()
+def last_activation(seen: Evidence) -> Verdict:
+    """Judges the pair of the last activation and the loss."""
+    loss = str(seen.run.facts.get("loss_function") or "")
+    if not loss or not seen.run.layers:
+        return "the run does not say which loss was trained" if not loss else "the run has no layers"
+    kind, units = seen.run.schema.activations[-1], outputs(seen.run)
+    logits = bool(seen.run.facts.get("from_logits"))
+    severity, said, remedies = _judged(seen, kind, units, loss, logits)
+    if severity is None:
+        return []
+    name = seen.run.layers[-1]
+    return [
+        Finding(
+            "last_activation",
+            severity,
+            said,
+            (name,),
+            name,
+            None,
+            samples=len(seen),
+            causes=("an activation or loss that was carried over from another task",),
+            remedies=remedies,
+        )
+    ]
+
+
+def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:
+    entropy, poor = "crossentropy" in loss, seen.learning.poor(GAIN)
+    warning = Severity.WARNING if poor else Severity.NOTE
+    if kind == "softmax" and units == 1:
+        return Severity.ERROR, "A softmax over one unit is 1 for every example.", ("use_sigmoid",)
+    if "categorical_crossentropy" in loss and units == 1:
+        return Severity.ERROR, f"{loss} over one unit is constant.", ("use_sigmoid", "use_binary_crossentropy")
+    if entropy and not logits and kind == "linear":
+        return (
+            warning,
+            f"{loss} of a linear output without from_logits=True.",
+            ("set_from_logits", "use_softmax", "use_sigmoid"),
+        )
+    if entropy and logits and kind in ("softmax", "sigmoid"):
+        return warning, f"{loss} with from_logits=True is given a {kind}.", ("use_linear_output",)
+    if entropy and not logits and kind in (*HALF_LINES, *SMOOTH):
+        return warning, f"{loss} of a {kind} output, which gives no probabilities.", ("use_softmax", "use_sigmoid")
+    if kind in ("relu", "relu6") and not entropy:
+        return (
+            warning,
+            f"The output passes a {kind}, which cannot be negative and may be off for good.",
+            ("use_linear_output",),
+        )
+    accuracy, _ = of_epochs(seen.run, "accuracy")
+    if len(accuracy) and not entropy and kind == "linear" and np.nanmin(accuracy, initial=1.0) < GAIN:
+        return (
+            warning,
+            f"Accuracy is reported for a linear output that is trained with {loss}.",
+            ("use_sigmoid", "use_softmax"),
+        )
+    if "categorical_crossentropy" in loss and kind == "sigmoid" and units > 1:
+        return warning, f"{loss} of sigmoids, which do not add up to 1.", ("use_softmax",)
+    return None, "", ()

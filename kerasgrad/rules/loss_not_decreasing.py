@@ -1,0 +1,55 @@
+"""Loss not decreasing: after all the steps it is where it began.
+
+What it sees: the loss of the first samples against that of the last epoch (or the last samples, where no epochs are
+known).
+Why it hurts: nothing was learnt.
+Threshold and source: a fall of less than 5 % (DeepDiagnosis and SageMaker Debugger take 5 % too) over at least 30
+batches, with a gain below 0.3, or unknown.
+Known false alarms: a training that goes on from a good state starts with a low loss: its gain is high.
+Remedies: raise_learning_rate, find_learning_rate, check_labels, check_loss, use_relu.
+References: Wardat et al. 2022 (DeepDiagnosis), "loss not decreasing".
+"""
+
+from __future__ import annotations
+
+import math
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.rule import Verdict, rule
+
+FALL = 0.05
+GAIN = 0.3
+BATCHES = 30
+
+
+@rule("overall/loss", least=5)
+def loss_not_decreasing(seen: Evidence) -> Verdict:
+    """Judges the fall of the loss."""
+    learning = seen.learning
+    if learning.batches < BATCHES:
+        return f"{learning.batches} batches are too few; it takes {BATCHES}"
+    if not learning.fall < FALL or not (math.isnan(learning.gain) or learning.gain < GAIN):
+        return []
+    said = f"The loss was {learning.start:.4g} at the start and is {learning.now:.4g} after {learning.batches} batches."
+    return [
+        Finding(
+            "loss_not_decreasing",
+            Severity.WARNING,
+            said,
+            (),
+            "",
+            int(seen.steps[0]),
+            "fall of the loss, as a share",
+            learning.fall,
+            FALL,
+            len(seen),
+            (
+                "a learning rate that is far too low or too high",
+                "gradients that do not arrive, see the other findings",
+                "labels that have nothing to do with the inputs",
+                "a last activation or a loss that does not fit",
+            ),
+            ("find_learning_rate", "check_labels", "check_loss", "use_relu"),
+        )
+    ]

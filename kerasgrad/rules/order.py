@@ -1,0 +1,46 @@
+"""What follows from what: a dead layer makes the signal vanish below it, so that only the dead layer is worth a warning.
+
+A finding that follows from another of the same run, which is a warning itself, becomes a note that names it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from kerasgrad.finding import Finding, Severity
+
+_OF_LAYERS = ("exploding_activation", "collapsing_activation", "dead_units", "saturated_units", "vanishing_gradient")
+
+ROOTS: dict[str, tuple[str, ...]] = {
+    "dead_units": ("non_finite",),
+    "saturated_units": ("non_finite",),
+    "vanishing_gradient": ("non_finite", "dead_units", "saturated_units", "disconnected"),
+    "exploding_gradient": ("non_finite", "exploding_activation"),
+    "dormant_units": ("dead_units",),
+    "unbalanced_layers": ("disconnected", *_OF_LAYERS),
+    "frozen_layer": ("disconnected", "unbalanced_layers", *_OF_LAYERS),
+}
+"""By ailment those that bring it about."""
+
+
+def demoted(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, those that follow from others as notes.
+
+    Args:
+        findings: of one run.
+
+    Returns:
+        As many, in the same order.
+    """
+    grave = {f.rule for f in findings if f.severity >= Severity.WARNING}
+    return [_demoted(finding, grave) for finding in findings]
+
+
+def _demoted(finding: Finding, grave: set[str]) -> Finding:
+    roots = [root for root in ROOTS.get(finding.rule, ()) if root in grave]
+    if not roots or finding.severity < Severity.WARNING:
+        return finding
+    return dataclasses.replace(
+        finding, severity=Severity.NOTE, summary=f"{finding.summary} It follows from {' and '.join(roots)}."
+    )

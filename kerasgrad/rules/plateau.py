@@ -1,0 +1,63 @@
+"""Plateau at the constant prediction: the loss has settled where a model that ignores its input would have it.
+
+What it sees: the gain (see `rules.learning`) and whether the loss still falls.
+Why it hurts: whatever the loss did at the start, what was learnt is the mean of the targets.
+Threshold and source: a gain below 0.1 after at least 50 batches, and a loss that fell by less than 5 % in the last
+quarter; or, after 200 batches, a loss that is still above that of a constant prediction.
+Known false alarms: tasks in which little can be known, such as the next price: there a gain of 0.1 is much. The finding
+says what a constant prediction would have, so that a person can judge. A slow start is no plateau: its loss still
+falls.
+Remedies: check_labels, find_learning_rate, add_capacity, use_relu, check_loss.
+References: AutoTrainer (Zhang et al. 2021), "slow convergence"; Murphy 1973, A new vector partition of the probability
+score.
+"""
+
+from __future__ import annotations
+
+import math
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.rule import Verdict, rule
+
+GAIN = 0.1
+LATE_FALL = 0.05
+BATCHES = 50
+WORSE_BATCHES = 200
+"""Batches from which on a loss above that of a constant prediction counts, even if it still falls."""
+
+
+@rule("overall/loss", least=5)
+def plateau(seen: Evidence) -> Verdict:
+    """Judges the loss against that of a constant prediction."""
+    learning = seen.learning
+    if math.isnan(learning.gain) or not seen.run.facts.get("loss_function"):
+        return "what a constant prediction would have as its loss is not known for this loss"
+    if learning.batches < BATCHES:
+        return f"{learning.batches} batches are too few; it takes {BATCHES}"
+    worse = learning.batches >= WORSE_BATCHES and learning.now > learning.constant
+    if learning.gain >= GAIN or (learning.late_fall >= LATE_FALL and not worse):
+        return []
+    against = "" if math.isnan(learning.constant) else f"; a constant prediction has {learning.constant:.4g}"
+    said = f"The loss has settled at {learning.now:.4g}{against}: the model does no better than one that ignores its input."
+    return [
+        Finding(
+            "plateau",
+            Severity.WARNING,
+            said,
+            (),
+            "",
+            int(seen.steps[0]),
+            "gain over a constant prediction",
+            learning.gain,
+            GAIN,
+            len(seen),
+            (
+                "labels that have nothing to do with the inputs",
+                "layers through which nothing passes, see the other findings",
+                "a learning rate that is far too high or too low",
+                "a task in which little can be known",
+            ),
+            ("check_labels", "find_learning_rate", "use_relu", "check_loss", "add_capacity"),
+        )
+    ]

@@ -1,0 +1,58 @@
+"""Saturated units: tanh or sigmoid on their flat ends, where the derivative is next to nothing.
+
+What it sees: the share of a layer's entries with |tanh| > 0.97 (for a sigmoid the same point of the curve), of all
+layers but the model's output, which should saturate when it is sure.
+Why it hurts: the signal is multiplied by a derivative below 0.06 in each such layer.
+Threshold and source: more than 90 % now with a gain below 0.7 is a warning; 50 % (DeepDiagnosis, Karpathy 2022) is a
+note.
+Known false alarms: gates of recurrent layers saturate on purpose and are not looked at; nets that learn with saturated
+layers get a note.
+Remedies: use_glorot_initializer, standardize_inputs, add_normalization, use_relu, lower_learning_rate.
+References: Glorot & Bengio 2010; Rakitianskaia & Engelbrecht 2015, Measuring saturation in neural networks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.dead_units import share
+from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.rule import Verdict, rule
+
+NOTE, WARNING = 0.5, 0.9
+GAIN = 0.7
+
+
+@rule("layer/saturated_fraction", least=3)
+def saturated_units(seen: Evidence) -> Verdict:
+    """Judges the hidden layers."""
+    hidden = np.arange(len(seen.run.layers)) < len(seen.run.layers) - 1
+    table = seen.layer("saturated_fraction")
+    now = np.where(hidden, median(table[seen.late]), np.nan)
+    rows = np.flatnonzero(now > NOTE)
+    if not len(rows):
+        return []
+    worst = int(rows[np.argmax(now[rows] > min(WARNING, now[rows].max() - 1e-9))])
+    grave = now[worst] > WARNING and seen.learning.poor(GAIN)
+    said = f"{share(float(now[worst]))} of the outputs of {seen.name(worst)} lie on the flat ends of its activation."
+    return [
+        Finding(
+            "saturated_units",
+            Severity.WARNING if grave else Severity.NOTE,
+            said,
+            seen.names(rows),
+            seen.name(worst),
+            seen.since(table[:, worst] > NOTE),
+            "share of saturated outputs",
+            float(now[worst]),
+            WARNING if grave else NOTE,
+            len(seen),
+            (
+                "initial weights or biases that are too large",
+                "inputs that are not scaled",
+                "a learning rate that is too high",
+            ),
+            ("use_glorot_initializer", "standardize_inputs", "add_normalization", "use_relu", "lower_learning_rate"),
+        )
+    ]

@@ -1,0 +1,65 @@
+"""Unbalanced layers: one moves a hundred times as fast, or as slowly, as the others.
+
+What it sees: the update-to-weight ratio of each layer with a kernel in the first steps, beside the median of the
+others.
+Why it hurts: no learning rate fits both: what is right for most freezes the one, or throws it about.
+Threshold and source: a factor of 300 either way. With adaptive optimizers a step has the same size everywhere, so that
+the ratio says how large the weights are; weights of zero have no ratio, and those that begin there soon have one like
+the others. A note; with a gain below 0.7 a warning.
+Known false alarms: layers whose weights begin at zero or next to it (LoRA, zero gamma) for their first steps; the last
+samples must show it too.
+Remedies: use_he_initializer, use_glorot_initializer, add_normalization, scale_learning_rates.
+References: You et al. 2017 (LARS): the ratio differs between layers by up to 200.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.rule import Verdict, rule
+
+FACTOR = 2.5
+"""Orders of magnitude."""
+GAIN = 0.7
+FIRST = 10
+LAYERS = 3
+
+
+@rule("layer/update_ratio", least=5)
+def unbalanced_layers(seen: Evidence) -> Verdict:
+    """Judges each layer beside the others."""
+    table = seen.layer("update_ratio")[:, seen.learners]
+    known = np.isfinite(table).any(axis=0)
+    if known.sum() < LAYERS:
+        return f"fewer than {LAYERS} layers are trained"
+    early, late = (log10(median(part)) for part in (table[:FIRST], table[seen.late]))
+    away = np.where(known, early - np.median(early[known]), 0.0)
+    still = np.where(known, late - np.median(late[known]), 0.0)
+    # Layers that do not move at all are frozen, which is another ailment.
+    apart = (np.abs(away) >= FACTOR) & (np.abs(still) >= FACTOR / 2) & (np.sign(away) == np.sign(still)) & (early > -12)
+    if not apart.any():
+        return []
+    worst = int(np.argmax(np.where(apart, np.abs(away), -1)))
+    start, times = seen.name(seen.learners[worst]), float(10 ** abs(away[worst]))
+    said = f"{start} moves {times:.1e} times as {'fast' if away[worst] > 0 else 'slowly'} as the median layer."
+    return [
+        Finding(
+            "unbalanced_layers",
+            Severity.WARNING if seen.learning.poor(GAIN) else Severity.NOTE,
+            said,
+            seen.names(seen.learners[apart]),
+            start,
+            int(seen.steps[0]),
+            "update / weight ratio against the median layer",
+            float(10 ** away[worst]),
+            10**FACTOR if away[worst] > 0 else 10**-FACTOR,
+            len(seen),
+            (
+                "initial weights of one layer that are too large or too small",
+                "a signal that vanishes or explodes in between",
+            ),
+            ("use_he_initializer", "use_glorot_initializer", "add_normalization", "scale_learning_rates"),
+        )
+    ]

@@ -1,0 +1,81 @@
+"""Unscaled inputs: the numbers that the first layer is fed are far from 1 in size.
+
+What it sees: the size of the inputs, read off the gradients of the first layer: its kernel's is a sum of input times
+signal, its bias's the sum of the signal, so that ||dL/dW|| / ||dL/db|| is about the length of an input, and divided by
+sqrt(fan-in) its RMS. No data are looked at. Before a normalisation the bias has no gradient but rounding noise; so the
+RMS of the layer's first outputs over its kernel scale rms(w) sqrt(fan-in) is taken as well, where its activation is
+linear or a ReLU, and the smaller one counts.
+Why it hurts: the first step of the weights is as many times too large; units die or saturate, the loss begins far too
+high.
+Threshold and source: an RMS above 10 with a gain below 0.95 is a warning, or above 3 a note (UMLAUT and DeepDiagnosis
+ask for values within [-1, 1]).
+Known false alarms: nets that begin with a normalisation or an embedding are not judged. Nets that learn all the same
+get a note.
+Remedies: standardize_inputs, rescale_pixels, add_input_normalization.
+References: LeCun et al. 1998, Efficient backprop, section 4.3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import START, Evidence, median
+from kerasgrad.rules.rule import Verdict, rule
+
+NOTE, WARNING = 3.0, 10.0
+GAIN = 0.95
+HALVED = {"linear": 1.0, "relu": 0.5, "leaky_relu": 0.5, "relu6": 0.5}
+"""What these activations leave of the mean square of a symmetric input."""
+
+
+@rule("variable/gradient_norm", least=3)
+def unscaled_inputs(seen: Evidence) -> Verdict:
+    """Judges the first layer with weights."""
+    run = seen.run
+    if not len(seen.learners):
+        return "no layer has variables"
+    first = seen.learners[0]
+    own = np.flatnonzero(seen.owners == first)
+    kinds = [run.variables[i].rpartition("/")[2] for i in own]
+    if sorted(kinds) != ["bias", "kernel"] or first > np.flatnonzero(np.isfinite(seen.layer("activation_mean")[0]))[0] + 1:
+        return f"{seen.name(first)}, the first layer with weights, is not one kernel and one bias fed by the inputs"
+    kernel, bias = own[kinds.index("kernel")], own[kinds.index("bias")]
+    norms = seen.variable("gradient_norm")[:START]
+    fan_in = run.schema.sizes[kernel] / run.schema.sizes[bias]
+    given = (norms[:, bias] > 0) & (seen.variable("gradient_zeros")[:START, kernel] < 1)
+    size = float(median(norms[given, kernel] / norms[given, bias]) / np.sqrt(fan_in)) if given.any() else float("nan")
+    size = float(np.fmin(size, _by_outputs(seen, first, kernel, bias)))
+    if np.isnan(size):
+        return f"no gradient reaches {seen.name(first)}"
+    if size <= NOTE:
+        return []
+    grave = size > WARNING and seen.learning.poor(GAIN)
+    said = (
+        f"The inputs of {seen.name(first)} have an RMS of about {size:.3g}, by its gradients; about 1 is what layers expect."
+    )
+    return [
+        Finding(
+            "unscaled_inputs",
+            Severity.WARNING if grave else Severity.NOTE,
+            said,
+            (seen.name(first),),
+            seen.name(first),
+            int(seen.steps[0]),
+            "RMS of the inputs",
+            size,
+            WARNING if grave else NOTE,
+            int(given.sum()),
+            ("pixels from 0 to 255", "columns in their own units, of which the largest rules"),
+            ("standardize_inputs", "rescale_pixels", "add_input_normalization"),
+        )
+    ]
+
+
+def _by_outputs(seen: Evidence, row: int, kernel: int, bias: int) -> float:
+    """RMS of the inputs by the first outputs: sqrt(E a^2 / left) / (rms(w) sqrt(fan-in)); NaN where it cannot be told."""
+    left = HALVED.get(seen.run.schema.activations[row])
+    scale = float(seen.variable("weight_norm")[0, kernel]) / np.sqrt(seen.run.schema.sizes[bias])
+    if left is None or seen.steps[0] > 0 or not scale > 0:
+        return float("nan")
+    return float(seen.magnitude()[0, row] / np.sqrt(left) / scale)

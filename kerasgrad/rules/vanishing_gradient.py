@@ -1,0 +1,97 @@
+"""Vanishing gradient: the signal dies on its way from the output to the input.
+
+What it sees: the signal (RMS of dL/da) at the layers that own variables, in depth order. It compares the strongest
+signal among the layers up to a depth with the strongest above it, so that a branch that starts at zero (ReZero, zero
+gamma, LoRA) does not count while another way is open. It looks at how things are now, not at a passing moment.
+Why it hurts: what gets a ten-thousandth of the signal learns ten thousand times slower under SGD, and what an adaptive
+optimizer makes of it is mostly noise.
+Threshold and source: a drop of 4 orders of magnitude (3 to 4 is the teaching figure) with a gain below 0.7, or of 7 in
+any case. Absolute thresholds (mean |g| < 1e-7 elsewhere) fire on nets that have converged: here all layers shrink
+together.
+Known false alarms: per-entry signals shrink where an average over many positions is taken; 4 orders leave room for
+that. Weight gradients are not looked at: they can be level while the signal dies.
+Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer, use_lstm.
+References: Hochreiter 1991; Glorot & Bengio 2010; He et al. 2016.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.rule import Verdict, rule
+
+DROP, DROP_ALWAYS = 4.0, 7.0
+"""Orders of magnitude between the last layers and the first."""
+GAIN = 0.7
+LAYERS = 3
+"""Fewer layers than these have no depth to vanish in."""
+
+
+@rule("layer/signal_rms", least=5)
+def vanishing_gradient(seen: Evidence) -> Verdict:
+    """Judges the signal through depth."""
+    rows = seen.learners
+    signal = seen.layer("signal_rms")[:, rows]
+    known = np.isfinite(signal).any(axis=0)
+    rows, signal = rows[known], signal[:, known]
+    if len(rows) < LAYERS:
+        return f"fewer than {LAYERS} layers that are trained have a signal"
+    now = log10(median(signal[seen.late]))
+    drop = above(now) - below(now)
+    if drop.max() < DROP or now.max() < log10(0):
+        return []
+    poor = seen.learning.poor(GAIN)
+    certain = poor or drop.max() >= DROP_ALWAYS
+    depth = start_of_drop(now)
+    ratio = float(10 ** -drop.max())
+    each = log10(signal)
+    since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
+    even = depth == len(now) - 1
+    where = "it fades from layer to layer" if even else f"most of it is lost in {seen.name(rows[depth])}"
+    said = f"{seen.name(rows[0])} receives {ratio:.1e} of the signal that the last layers receive; {where}."
+    return [
+        Finding(
+            "vanishing_gradient",
+            Severity.WARNING if certain else Severity.NOTE,
+            said,
+            seen.names(rows[:depth][now[:depth] < now.max() - DROP / 2]),
+            seen.name(rows[depth]),
+            since,
+            "signal at the first layers / at the last",
+            ratio,
+            10**-DROP,
+            len(seen),
+            (
+                "activations whose derivative is below 1 (sigmoid at most 1/4), many times over",
+                "initial weights that are too small",
+                "more than 20 to 30 layers without shortcuts",
+                "units that are dead or saturated in between",
+            ),
+            ("use_relu", "add_shortcuts", "add_normalization", "use_he_initializer"),
+        )
+    ]
+
+
+def below(signal: Any) -> Any:
+    """Strongest signal up to each depth but the last, `[..., layers - 1]`."""
+    return np.fmax.accumulate(signal, axis=-1)[..., :-1]
+
+
+def above(signal: Any) -> Any:
+    """Strongest signal above each depth but the last."""
+    return np.fmax.accumulate(signal[..., ::-1], axis=-1)[..., ::-1][..., 1:]
+
+
+def start_of_drop(now: Any) -> int:
+    """The layer through which most of the signal is lost, or, if it fades evenly, the uppermost hidden layer.
+
+    Args:
+        now: logarithm of the signal by depth.
+    """
+    steps = np.diff(below(np.append(now, now[-1])))
+    largest = int(np.argmax(steps))
+    return largest + 1 if steps[largest] > np.maximum(steps, 0).sum() / 2 else len(now) - 1
