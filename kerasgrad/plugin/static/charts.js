@@ -190,7 +190,8 @@ export function small(app, element, series, { name, logarithmic }) {
     xaxis: steps(from, to, { nticks: 4, showgrid: true }),
     yaxis: { ...(logarithmic ? logAxis(traces.flatMap((trace) => trace.y), 3) : { nticks: 4 }), fixedrange: true },
   });
-  return draw(element, traces, figure).then(() => listen(app, element));
+  // Without buttons: by keyboard one would have to walk through those of a dozen charts.
+  return draw(element, traces, figure, false).then(() => listen(app, element));
 }
 
 /** Histogram of the chosen layer's gradient over time: log10 |g| by step, colour the share of the entries. */

@@ -47,9 +47,9 @@ export const CONFIG = {
 export const steps = (from, to, extra) => ({ range: [from, to], tickformat: ",d", showgrid: false, ...extra });
 
 /** Draws, or draws again; the chart's element has its size from the style sheet. */
-export function draw(element, traces, figure) {
+export function draw(element, traces, figure, withButtons = true) {
   const size = { width: element.clientWidth, height: element.clientHeight };
-  return window.Plotly.react(element, traces, { ...figure, ...size }, CONFIG);
+  return window.Plotly.react(element, traces, { ...figure, ...size }, { ...CONFIG, displayModeBar: withButtons && "hover" });
 }
 
 /** A logarithmic axis for some numbers, with at most `most` ticks. */
