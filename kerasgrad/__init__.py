@@ -16,6 +16,7 @@ from kerasgrad.version import __version__
 _NAMES = {
     "GradientMonitor": "kerasgrad.monitor",
     "Run": "kerasgrad.run",
+    "audit": "kerasgrad.probes",
     "catalogue": "kerasgrad.catalogue",
     "diagnose": "kerasgrad.rules",
     "rules": "kerasgrad.rules",
@@ -23,11 +24,12 @@ _NAMES = {
     "views": "kerasgrad.views",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "catalogue", "diagnose", "rules", "schedule", "views"]
+__all__ = ["GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "rules", "schedule", "views"]
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
+    from kerasgrad.probes import audit
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule

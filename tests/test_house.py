@@ -26,7 +26,7 @@ FLOORS = {
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
     "kerasgrad.rules": 2,
     "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
-    "kerasgrad.monitor": 4,
+    "kerasgrad.monitor": 4, "kerasgrad.probes": 4,
     "kerasgrad": 5,
     "kerasgrad.plugin": 6, "kerasgrad.cli": 7, "kerasgrad.__main__": 8,
     "zoo": 8,

@@ -16,8 +16,13 @@ import kerasgrad
 from detection.controls import CONTROLS
 from detection.faults import FAULTS, Training
 from detection.subjects import SUBJECTS, Plan
-from detection.tasks import Task
+from kerasgrad.taps.schedule import schedule
 
+SAME_GRAPH = {
+    "", "layer_shrunk", "layer_blown_up", "bias_minus_100", "rate_x_1000", "rate_/_10000", "labels_shuffled", "inputs_x_255",
+    "nan_planted", "batch_of_2",
+}  # fmt: skip
+"""Faults that change numbers and leave the graph of the net as it is."""
 MOST_STEPS = 1200
 """Steps at most for a batch of two, which would else take as many times longer as it is smaller."""
 
@@ -44,57 +49,103 @@ class Case:
 
 
 def cases(healthy: dict[str, int], sick: dict[str, int]) -> list[Case]:
-    """All cases, seed by seed, so that a recording that is broken off is still balanced.
+    """All cases, net by net, those that share a graph in a row.
 
     Args:
         healthy: number of seeds of healthy runs, by half.
         sick: the same with a fault.
     """
-    found: dict[int, list[Case]] = {}
-    for seed in range(max(*healthy.values(), *sick.values())):
-        for subject in SUBJECTS.values():
-            # The halves share no seed.
-            own = 2 * seed + (subject.half == "unseen")
-            if seed < healthy[subject.half]:
-                found.setdefault(2 * seed, []).append(Case(subject.half, subject.name, "", own))
-            if seed < sick[subject.half]:
-                for fault in (f for f in FAULTS.values() if f.fits(subject)):
-                    case = Case(subject.half, subject.name, fault.name, own)
-                    # A half of the faults, drawn by chance, comes before the next seed, the other half last.
-                    soon = zlib.crc32(case.key.encode()) % 2 == 0
-                    found.setdefault(2 * seed + 1 if soon else 1000 + seed, []).append(case)
+    found = []
+    for subject in SUBJECTS.values():
+        first = int(subject.half == "unseen")  # the halves share no seed
+        found += [Case(subject.half, subject.name, "", 2 * seed + first) for seed in range(healthy[subject.half])]
+        for fault in sorted((f for f in FAULTS.values() if f.fits(subject)), key=lambda f: f.name not in SAME_GRAPH):
+            found += [Case(subject.half, subject.name, fault.name, 2 * seed + first) for seed in range(sick[subject.half])]
+    for half in healthy:
         for name in CONTROLS:
-            for half in healthy:
-                if seed < healthy[half]:
-                    found.setdefault(2 * seed, []).append(Case(half, f"{name}_{half}", "", 2 * seed + (half == "unseen")))
-    return [case for order in sorted(found) for case in found[order]]
+            found += [Case(half, f"{name}_{half}", "", 2 * seed + (half == "unseen")) for seed in range(healthy[half])]
+    return found
 
 
-def record(case: Case, folder: Path) -> None:
-    """Trains a case and leaves its run, and beside it what came out."""
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(case.seed)
-    began = time.time()
-    subject = SUBJECTS.get(case.net)
-    outcome = _control(case, folder) if subject is None else _subject(case, folder)
-    outcome |= asdict(case) | {"seconds": round(time.time() - began, 2)}
-    (folder / case.key / "outcome.json").write_text(json.dumps(outcome, indent=1))
+class Bench:
+    """A compiled net on which one case after another is trained from fresh weights, so that it is traced only once."""
+
+    def __init__(self, case: Case) -> None:
+        keras.backend.clear_session()
+        self.case, self.monitor = case, None
+        self._set_up(case)
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.fresh_optimizer = [np.array(v) for v in self.model.optimizer.variables]
+
+    def _set_up(self, case: Case) -> None:
+        keras.utils.set_random_seed(case.seed)
+        self.subject, self.fault = SUBJECTS.get(case.net), FAULTS.get(case.fault)
+        if self.subject is None:
+            healthy = CONTROLS[case.net.removesuffix(f"_{case.half}")](case.half == "unseen")
+            self.task, self.model = healthy.task, healthy.model
+            self.epochs, self.batch, self.rate = healthy.epochs, healthy.batch, None
+            return
+        random = _random(case)
+        self.task = self.subject.task()
+        plan = Plan() if self.fault is None else self.fault.plan(self.subject, random)
+        self.model = self.subject.build(plan, self.task)
+        self.epochs, self.batch, self.rate = self.subject.epochs, self.subject.batch, self.subject.rate
+        optimizer = keras.optimizers.get({"class_name": self.subject.optimizer, "config": {"learning_rate": self.rate}})
+        loss = "mse" if case.fault == "mse_of_classes" else self.task.loss
+        self.model.compile(optimizer, loss, metrics=["accuracy"] if self.task.kind != "regression" else [])
+
+    def fits(self, case: Case) -> bool:
+        """Whether a case needs the same graph as the one that the bench was made for."""
+        same = case.fault == self.case.fault or {case.fault, self.case.fault} <= SAME_GRAPH
+        return case.net == self.case.net and same
+
+    def record(self, case: Case, folder: Path) -> None:
+        """Trains a case and leaves its run, and beside it what came out."""
+        began = time.time()
+        kept = self.model
+        self._set_up(case)
+        fresh, self.model = self.model, kept
+        self.model.set_weights(fresh.get_weights())
+        for variable, value in zip(self.model.optimizer.variables, self.fresh_optimizer, strict=True):
+            variable.assign(value)
+        data = self.task.x, self.task.y
+        t = Training(self.subject, self.task, self.model, *data, self.rate, self.batch, _random(case), None)
+        if self.fault is not None:
+            self.fault.plant(t)
+            if self.fault.name == "gradient_cut":
+                t.place = _below_the_cut(self.model)
+        if t.rate is not None and t.rate != self.rate:
+            self.model.optimizer.learning_rate = t.rate
+        gain = self._fit(case, folder, t)
+        outcome = asdict(case) | {"gain": gain, "place": t.place, "at_start": t.at_start, "since": t.since}
+        outcome |= {"kind": self.task.kind, "seconds": round(time.time() - began, 2)}
+        (folder / case.key / "outcome.json").write_text(json.dumps(outcome, indent=1))
+
+    def _fit(self, case: Case, folder: Path, t: Training) -> float:
+        steps = -(-len(t.x) // t.batch)
+        epochs = max(1, min(self.epochs, MOST_STEPS // steps)) if t.batch == 2 else self.epochs
+        # Half of the runs as they come by default, half sampled evenly.
+        every: Any = "auto" if zlib.crc32(case.key.encode()) % 2 else max(1, steps * epochs // 120)
+        monitor = self._monitor(folder / case.key, every)
+        x = self.task.x_test if t.x is self.task.x else self.task.x_test * 255.0
+        given: dict[str, Any] = {"validation_data": (x, self.task.y_test)} if case.seed % 3 != 2 else {}
+        given |= {"callbacks": [*t.callbacks, monitor], "verbose": 0}
+        self.model.fit(t.x, t.y, batch_size=t.batch, epochs=epochs, **given)
+        return self.task.gain(self.model.predict(x, batch_size=512, verbose=0))
+
+    def _monitor(self, folder: Path, every: Any) -> kerasgrad.GradientMonitor:
+        """A monitor of a new run that keeps the watched step of the one before, whose tracing takes longer than a training."""
+        if self.monitor is None:
+            self.monitor = kerasgrad.GradientMonitor(folder, update_freq=every, verbose=0)
+            return self.monitor
+        steps = self.monitor._steps
+        self.monitor._forget_model()
+        self.monitor._steps, self.monitor.log_dir, self.monitor.schedule = steps, folder, schedule(every)
+        return self.monitor
 
 
-def _subject(case: Case, folder: Path) -> dict[str, Any]:
-    subject, fault = SUBJECTS[case.net], FAULTS.get(case.fault)
-    task = subject.task()
-    random = np.random.default_rng([case.seed, zlib.crc32(case.key.encode())])
-    model = subject.build(Plan() if fault is None else fault.plan(subject, random), task)
-    t = Training(subject, task, model, task.x, task.y, subject.rate, subject.batch, random, task.loss)
-    if fault is not None:
-        fault.plant(t)
-        if fault.name == "gradient_cut":
-            t.place = _below_the_cut(model)
-    optimizer = keras.optimizers.get({"class_name": subject.optimizer, "config": {"learning_rate": t.rate}})
-    model.compile(optimizer, t.loss, metrics=["accuracy"] if task.kind != "regression" else [])
-    gain = _fit(case, folder, task, model, subject.epochs, t)
-    return {"gain": gain, "place": t.place, "at_start": t.at_start, "since": t.since, "kind": task.kind}
+def _random(case: Case) -> np.random.Generator:
+    return np.random.default_rng([case.seed, zlib.crc32(case.key.encode())])
 
 
 def _below_the_cut(model: keras.Model) -> str:
@@ -102,25 +153,3 @@ def _below_the_cut(model: keras.Model) -> str:
     names = [layer.name for layer in model.layers]
     cut = next(i for i, name in enumerate(names) if name.startswith("cut"))
     return [layer.name for layer in model.layers[:cut] if layer.trainable_variables][-1]
-
-
-def _control(case: Case, folder: Path) -> dict[str, Any]:
-    healthy = CONTROLS[case.net.removesuffix(f"_{case.half}")](case.half == "unseen")
-    t = healthy.task
-    training = Training(None, t, healthy.model, t.x, t.y, 0.0, healthy.batch, np.random.default_rng(0), None)  # type: ignore
-    gain = _fit(case, folder, t, healthy.model, healthy.epochs, training)
-    return {"gain": gain, "place": "", "at_start": True, "since": 0, "kind": t.kind}
-
-
-def _fit(case: Case, folder: Path, task: Task, model: keras.Model, epochs: int, t: Training) -> float:
-    steps = -(-len(t.x) // t.batch)
-    epochs = max(1, min(epochs, MOST_STEPS // steps)) if t.batch == 2 else epochs
-    # Half of the runs as they come by default, half sampled evenly.
-    every: Any = "auto" if zlib.crc32(case.key.encode()) % 2 else max(1, steps * epochs // 120)
-    monitor = kerasgrad.GradientMonitor(folder / case.key, update_freq=every, verbose=0)
-    given = {"validation_data": (task.x_test if t.x is task.x else task.x_test * 255.0, task.y_test)}
-    if case.seed % 3 == 2:
-        given = {}
-    model.fit(t.x, t.y, batch_size=t.batch, epochs=epochs, callbacks=[*t.callbacks, monitor], verbose=0, **given)
-    x = task.x_test if t.x is task.x else task.x_test * 255.0
-    return task.gain(model.predict(x, batch_size=512, verbose=0))

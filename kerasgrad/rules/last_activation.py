@@ -13,16 +13,13 @@ References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, 
 
 from __future__ import annotations
 
-import numpy as np
-
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
 from kerasgrad.rules.learning import of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
 
 GAIN = 0.7
-HALF_LINES = ("relu", "relu6", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential")
-SMOOTH = ("tanh",)
+NO_PROBABILITIES = ("relu", "relu6", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential", "tanh")
 
 
 @rule()
@@ -53,35 +50,46 @@ def last_activation(seen: Evidence) -> Verdict:
 
 
 def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:
-    entropy, poor = "crossentropy" in loss, seen.learning.poor(GAIN)
-    warning = Severity.WARNING if poor else Severity.NOTE
+    """What is wrong whatever happens is an error; the rest is a warning if little was learnt."""
+    severity, said, remedies = misfit(kind, units, loss, logits)
+    if severity is None and kind in ("relu", "relu6"):
+        severity, remedies = Severity.WARNING, ("use_linear_output",)
+        said = f"The output passes a {kind}, which cannot be negative and may be off for good."
+    accuracy, _ = of_epochs(seen.run, "accuracy")
+    if severity is None and len(accuracy) and "crossentropy" not in loss and kind == "linear":
+        severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax")
+        said = f"Accuracy is reported for a linear output that is trained with {loss}."
+    if severity is Severity.WARNING and not seen.learning.poor(GAIN):
+        severity = Severity.NOTE
+    return severity, said, remedies
+
+
+def misfit(kind: str, units: int, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:
+    """Whether an activation does not fit a loss.
+
+    Args:
+        kind: name of the last activation.
+        units: units of the output, 0 if not known.
+        loss: name of the loss in snake case.
+        logits: whether the loss takes logits.
+
+    Returns:
+        How grave it is, None if they fit; in words; remedies.
+    """
+    entropy = "crossentropy" in loss
     if kind == "softmax" and units == 1:
         return Severity.ERROR, "A softmax over one unit is 1 for every example.", ("use_sigmoid",)
     if "categorical_crossentropy" in loss and units == 1:
         return Severity.ERROR, f"{loss} over one unit is constant.", ("use_sigmoid", "use_binary_crossentropy")
     if entropy and not logits and kind == "linear":
-        return (
-            warning,
-            f"{loss} of a linear output without from_logits=True.",
-            ("set_from_logits", "use_softmax", "use_sigmoid"),
-        )
+        said = f"{loss} of a linear output without from_logits=True."
+        return Severity.WARNING, said, ("set_from_logits", "use_softmax", "use_sigmoid")
     if entropy and logits and kind in ("softmax", "sigmoid"):
-        return warning, f"{loss} with from_logits=True is given a {kind}.", ("use_linear_output",)
-    if entropy and not logits and kind in (*HALF_LINES, *SMOOTH):
-        return warning, f"{loss} of a {kind} output, which gives no probabilities.", ("use_softmax", "use_sigmoid")
-    if kind in ("relu", "relu6") and not entropy:
-        return (
-            warning,
-            f"The output passes a {kind}, which cannot be negative and may be off for good.",
-            ("use_linear_output",),
-        )
-    accuracy, _ = of_epochs(seen.run, "accuracy")
-    if len(accuracy) and not entropy and kind == "linear" and np.nanmin(accuracy, initial=1.0) < GAIN:
-        return (
-            warning,
-            f"Accuracy is reported for a linear output that is trained with {loss}.",
-            ("use_sigmoid", "use_softmax"),
-        )
+        return Severity.WARNING, f"{loss} with from_logits=True is given a {kind}.", ("use_linear_output",)
+    if entropy and not logits and kind in NO_PROBABILITIES:
+        return Severity.WARNING, f"{loss} of a {kind} output, which gives no probabilities.", ("use_softmax", "use_sigmoid")
     if "categorical_crossentropy" in loss and kind == "sigmoid" and units > 1:
-        return warning, f"{loss} of sigmoids, which do not add up to 1.", ("use_softmax",)
+        return Severity.WARNING, f"{loss} of sigmoids, which do not add up to 1.", ("use_softmax",)
+    if "binary_crossentropy" in loss and kind == "softmax" and units > 1:
+        return Severity.NOTE, f"{loss} of a softmax over {units} units.", ("use_sigmoid",)
     return None, "", ()

@@ -1,19 +1,21 @@
-"""Overfitting: the loss on held-out data rises while that of the training falls.
+"""Overfitting: the loss on held-out data rises while that of the training falls, or never followed it.
 
 What it sees: `val_loss` by epoch, where the fit validates.
 Why it hurts: what is learnt from now on is the training data by heart.
-Threshold and source: a last `val_loss` 10 % above its lowest (AutoTrainer) while the training loss fell since: a note.
-It is a warning if the held-out loss is above that of a constant prediction (of its own first epoch, where that is not
-known) while the gain in training is above 0.05, over 3 epochs: then what was learnt is of no use at all.
-Known false alarms: over-confident classifiers, whose loss rises while their accuracy stays: a note unless the accuracy
-is low too. It is a finding of training: the gradients of an overfitted net are in order.
-Remedies: stop_early, add_dropout, add_weight_decay, more_data, check_labels.
+Threshold and source: a last `val_loss` 10 % above its lowest (AutoTrainer) while the training loss fell since: a note. It is
+a warning if over the last 3 epochs the gain on held-out data was below half of that in training, and the held-out accuracy is
+less than half way from chance to perfect: then what was learnt is of little use.
+Known false alarms: over-confident classifiers, whose loss rises while their accuracy stays: a note. In its first epochs
+BatchNormalization predicts badly, since its moving statistics lag: hence 3 epochs. It is a finding of training: the gradients
+of an overfitted net are in order.
+Remedies: stop_early, add_dropout, add_weight_decay, more_data, check_labels, lower_batchnorm_momentum.
 References: Prechelt 1998, Early stopping, but when?
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -24,10 +26,10 @@ from kerasgrad.rules.rule import Verdict, rule
 
 RISE = 1.1
 GAIN = 0.05
-WORSE, LASTING = 1.02, 3
-"""Factor above the loss without learning, and the number of epochs in which it must have been."""
-USELESS = 0.5
-"""Share of the way from chance to perfect below which a held-out accuracy does not excuse a loss above chance."""
+LASTING = 3
+"""Epochs at the end over which the held-out gain is low."""
+SHARE = 0.5
+"""Share of the gain in training that held-out data should see; and of the way from chance to perfect, for accuracy."""
 
 
 @rule("overall/loss", least=5)
@@ -40,8 +42,9 @@ def overfitting(seen: Evidence) -> Verdict:
     if len(held_out) < 2 or len(training) < 2:
         return "the fit has no val_loss of two epochs"
     low, learning = int(np.argmin(held_out)), seen.learning
-    useless = learning.constant if not math.isnan(learning.constant) else float(held_out[0])
-    bad = bool((held_out[-LASTING:] > WORSE * useless).all()) and learning.gain > GAIN and not _accurate(seen)
+    gains = _held_out_gain(seen, held_out[-LASTING:])
+    behind = len(held_out) >= LASTING and bool((gains < SHARE * learning.gain).all())
+    bad = behind and learning.gain > GAIN and not _accurate(seen)
     rises = (
         held_out[low] > 0 and held_out[-1] > RISE * held_out[low] and training[-1] < training[min(low, len(training) - 1)]
     )
@@ -51,7 +54,7 @@ def overfitting(seen: Evidence) -> Verdict:
         f"The held-out loss was {held_out[low]:.4g} at its lowest and is {held_out[-1]:.4g}; in training {training[-1]:.4g}."
     )
     if bad:
-        said += f" That is worse than {useless:.4g}, which takes no learning."
+        said += f" Of the gain in training, {learning.gain:.2f}, held-out data see {gains[-1]:.2f}."
     return [
         Finding(
             "overfitting",
@@ -60,22 +63,34 @@ def overfitting(seen: Evidence) -> Verdict:
             (),
             "",
             int(ends[low]),
-            "held-out loss / its lowest" if not bad else "held-out loss / that without learning",
-            float(held_out[-1] / (useless if bad else held_out[low])),
-            1.0 if bad else RISE,
+            "held-out loss / its lowest" if not bad else "gain on held-out data",
+            float(gains[-1] if bad else held_out[-1] / held_out[low]),
+            SHARE * learning.gain if bad else RISE,
             len(held_out),
             (
                 "more parameters than the data can determine",
                 "labels that have nothing to do with the inputs",
                 "held-out data that are prepared otherwise than those for training",
+                "moving statistics of BatchNormalization that lag behind",
             ),
-            ("stop_early", "add_dropout", "add_weight_decay", "more_data", "check_labels"),
+            ("stop_early", "add_dropout", "add_weight_decay", "more_data", "check_labels", "lower_batchnorm_momentum"),
         )
     ]
+
+
+def _held_out_gain(seen: Evidence, held_out: Any) -> Any:
+    """The gain, see `rules.learning`, on held-out data, by epoch; NaN where it cannot be told."""
+    learning = seen.learning
+    if not math.isnan(learning.constant):
+        return 1 - held_out / learning.constant
+    if seen.run.facts.get("loss_function") == "mean_squared_error" and 0 < learning.gain < 1:
+        variance = learning.now * learning.gain / (1 - learning.gain)
+        return variance / (variance + held_out)
+    return np.full(len(held_out), np.nan)
 
 
 def _accurate(seen: Evidence) -> bool:
     """Whether the held-out accuracy is high although the loss is."""
     values, _ = of_epochs(seen.run, "val_accuracy")
     chance = 1 / max(outputs(seen.run), 2)
-    return bool(len(values) and (values[-1] - chance) / (1 - chance) > USELESS)
+    return bool(len(values) and (values[-1] - chance) / (1 - chance) > SHARE)

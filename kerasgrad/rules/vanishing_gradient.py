@@ -5,9 +5,9 @@ signal among the layers up to a depth with the strongest above it, so that a bra
 gamma, LoRA) does not count while another way is open. It looks at how things are now, not at a passing moment.
 Why it hurts: what gets a ten-thousandth of the signal learns ten thousand times slower under SGD, and what an adaptive
 optimizer makes of it is mostly noise.
-Threshold and source: a drop of 4 orders of magnitude (3 to 4 is the teaching figure) with a gain below 0.7, or of 7 in
-any case. Absolute thresholds (mean |g| < 1e-7 elsewhere) fire on nets that have converged: here all layers shrink
-together.
+Threshold and source: a drop of 3 orders of magnitude with a gain below 0.5, of 4 with a gain below 0.7 (3 to 4 is the
+teaching figure), or of 7 in any case. Absolute thresholds (mean |g| < 1e-7 elsewhere) fire on nets that have converged:
+here all layers shrink together.
 Known false alarms: per-entry signals shrink where an average over many positions is taken; 4 orders leave room for
 that. Weight gradients are not looked at: they can be level while the signal dies.
 Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer, use_lstm.
@@ -24,9 +24,10 @@ from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
-DROP, DROP_ALWAYS = 4.0, 7.0
+DROP, DROP_WARNING, DROP_ALWAYS = 3.0, 4.0, 7.0
 """Orders of magnitude between the last layers and the first."""
-GAIN = 0.7
+GAIN_SLIGHT, GAIN = 0.5, 0.7
+"""Below these a drop, and a steep one, are warnings."""
 LAYERS = 3
 """Fewer layers than these have no depth to vanish in."""
 
@@ -44,8 +45,8 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     drop = above(now) - below(now)
     if drop.max() < DROP or now.max() < log10(0):
         return []
-    poor = seen.learning.poor(GAIN)
-    certain = poor or drop.max() >= DROP_ALWAYS
+    steep = drop.max() >= DROP_WARNING
+    certain = seen.learning.poor(GAIN if steep else GAIN_SLIGHT) or drop.max() >= DROP_ALWAYS
     depth = start_of_drop(now)
     ratio = float(10 ** -drop.max())
     each = log10(signal)

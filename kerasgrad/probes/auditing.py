@@ -1,0 +1,98 @@
+"""`audit`: the checklist before training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasgrad.finding import Diagnosis, Finding, Severity
+from kerasgrad.probes.checks import CHECKS, OF_COMPILE, Asked
+from kerasgrad.probes.tracing import anatomy
+
+DIFFERENT = 0.05
+"""Relative difference of two losses that should be the same; rounding and float16 stay far below."""
+EXAMPLES = 256
+"""Examples of a sample that are looked at."""
+
+
+def audit(
+    model: keras.Model, batch_size: int | None = None, *, sequence_length: int | None = None, x: Any = None, y: Any = None
+) -> Diagnosis:
+    """Goes through the checklist before training. Nothing is trained and the model is left as it is.
+
+    Args:
+        model: a model that is built, and best compiled, since some checks are of its loss and optimizer.
+        batch_size: examples in a step, for what depends on it.
+        sequence_length: time steps, where the model leaves them open.
+        x: a sample of inputs; with `y`, the loss that Keras reports is compared with the loss of the predictions.
+        y: its targets.
+
+    Returns:
+        The findings, none of which has a step, and what could not be examined and why. Its `repr` is the report.
+
+    Example:
+        >>> kerasgrad.audit(model, batch_size=32)
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"`audit` takes a Keras model. Received: model of type {type(model).__name__}")
+    asked = Asked(model, anatomy(model, sequence_length), batch_size, sequence_length)
+    findings: list[Finding] = []
+    examined, not_examined = [], {}
+    for check in CHECKS:
+        verdict = check(asked) if not asked.anatomy.reason or check.__name__ in OF_COMPILE else asked.anatomy.reason
+        if isinstance(verdict, str):
+            not_examined[check.__name__] = verdict
+        else:
+            examined.append(check.__name__)
+            findings += verdict
+    verdict = _loss_of_predictions(model, x, y)
+    if isinstance(verdict, str):
+        not_examined["loss_of_predictions"] = verdict
+    else:
+        examined.append("loss_of_predictions")
+        findings += verdict
+    return Diagnosis(tuple(findings), not_examined, tuple(examined), model.name)
+
+
+def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | str:
+    """Compares the loss that Keras reports on a sample with the loss of what the model predicts for it.
+
+    Keras 3 computes cross-entropies from the logits that the last activation leaves behind on its output, whatever that
+    activation was; predictions carry none.
+    """
+    if x is None or y is None:
+        return "there is no sample: audit(model, x=..., y=...)"
+    if not getattr(model, "compiled", False) or model.loss is None or isinstance(model.loss, list | dict):
+        return "the model is not compiled with one loss"
+    x, y = keras.tree.map_structure(lambda values: np.asarray(values)[:EXAMPLES], (x, y))
+    reported = float(model.evaluate(x, y, batch_size=EXAMPLES, verbose=0, return_dict=True)["loss"])
+    penalties = float(sum(float(np.asarray(loss)) for loss in model.losses))
+    predicted = model.predict(x, batch_size=EXAMPLES, verbose=0)
+    loss = keras.losses.get(model.loss)
+    own = float(np.mean(np.asarray(loss(_column(y, predicted), predicted))))
+    found: list[Finding] = []
+    larger = max(abs(own), abs(reported - penalties), 1e-3)
+    if not np.isfinite(reported) or abs(reported - penalties - own) > DIFFERENT * larger:
+        found.append(
+            Finding(
+                "loss_of_predictions", Severity.ERROR,
+                f"Keras reports a loss of {reported - penalties:.4g} on the sample, and the predictions have {own:.4g}: "
+                "the model is trained for something else than it predicts.",
+                quantity="loss that is reported", measured=reported - penalties, threshold=own, samples=0,
+                causes=("a last activation that does not fit the loss: Keras takes the logits from before it",),
+                remedies=("use_sigmoid", "use_softmax", "set_from_logits"),
+            )
+        )  # fmt: skip
+    if len(predicted) > 1 and (predicted == predicted[:1]).all():
+        found.append(
+            Finding("constant_output", Severity.WARNING, "The model predicts the same for all examples of the sample.",
+                    quantity="deviation of the predictions", measured=0.0, threshold=0.0, remedies=("use_sigmoid",))
+        )  # fmt: skip
+    return found
+
+
+def _column(y: Any, predicted: Any) -> Any:
+    """Targets with the axis of one unit that predictions have, as `fit` gives it to them."""
+    return y[..., None] if y.ndim == predicted.ndim - 1 and predicted.shape[-1] == 1 else y

@@ -1,0 +1,216 @@
+"""The anatomy of a model: which layers it calls in which order, and how the graph connects them.
+
+The model is traced once, symbolically, with no data; so a subclassed model is seen as well as a Functional one, and a
+shortcut that is a plain `x + y` as well as an `Add` layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerasgrad.taps import seams
+from kerasgrad.taps.layers import below
+
+OPAQUE = (
+    keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed, keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention, keras.layers.Attention, keras.layers.AdditiveAttention,
+)  # fmt: skip
+"""Layers that are seen as one, whatever they call inside."""
+NORMALIZATIONS = (
+    keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.GroupNormalization,
+    keras.layers.UnitNormalization, keras.layers.SpectralNormalization,
+)  # fmt: skip
+
+NONLINEAR = {
+    "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Tanh", "Sigmoid", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Exp",
+    "Erf", "Erfc", "MaxPool", "MaxPool3D", "Maximum", "Minimum", "Abs", "Sign", "Sin", "Cos", "While", "StatelessWhile",
+    "Log", "Log1p", "Expm1", "Pow", "Where", "SelectV2", "Select", "Max", "Min", "ClipByValue", "TopKV2",
+}  # fmt: skip
+"""Operations of TensorFlow after which two linear layers are no longer one. A normalisation is not among them."""
+SHAPES = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
+"""Operations whose result says nothing of the values that they are given."""
+
+
+@dataclass
+class Call:
+    """One call of a layer that has no layers inside, or is opaque.
+
+    Attributes:
+        layer: the layer.
+        path: its path without the model.
+        inputs: its float or integer input tensors.
+        outputs: its output tensors.
+        shortest: weight layers on the shortest way from the model's inputs to its output, itself included.
+        straight: linear weight layers in a row that end in its output, without a non-linearity between them.
+    """
+
+    layer: keras.Layer
+    path: str
+    inputs: list[Any]
+    outputs: list[Any]
+    shortest: int = 0
+    straight: int = 0
+
+
+@dataclass
+class Anatomy:
+    """What was seen of a model. `reason` says why nothing was, if so."""
+
+    calls: list[Call] = field(default_factory=list)
+    outputs: list[Any] = field(default_factory=list)
+    reason: str = ""
+
+    def maker(self, tensor: Any) -> Call | None:
+        """The call that gave a tensor, through operations that leave values as they are."""
+        given = {t.ref(): call for call in self.calls for t in call.outputs}
+        for _ in range(8):
+            if tensor.ref() in given:
+                return given[tensor.ref()]
+            if tensor.op.type not in ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims") or not tensor.op.inputs:
+                return None
+            tensor = tensor.op.inputs[0]
+        return None
+
+    def last(self) -> Call | None:
+        """The call that gives the model's output; None for several outputs, or one that no layer gives."""
+        return self.maker(self.outputs[0]) if len(self.outputs) == 1 else None
+
+
+class _Listener:
+    """Notes each call; see `seams.Listener`."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model, self.calls = model, list[Call]()
+        self._stack: list[list[bool]] = []
+        self._opaque = 0
+
+    def on_layer(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Runs the layer; notes it if nothing inside it was noted."""
+        hidden, opaque = self._opaque > 0, isinstance(layer, OPAQUE)
+        if self._stack and not hidden:
+            self._stack[-1].append(True)
+        self._stack.append([])
+        self._opaque += opaque
+        try:
+            outputs = call(*args, **kwargs)
+        finally:
+            inside = self._stack.pop()
+            self._opaque -= opaque
+        if layer is not self.model and not hidden and (opaque or not inside):
+            path = below(self.model, layer.path or layer.name)
+            self.calls.append(Call(layer, path, _tensors((args, kwargs)), _tensors(outputs)))
+        return outputs
+
+    def on_gradient(self, gradient: Callable[..., Any], tape: Any, target: Any, sources: Any, **kw: Any) -> Any:
+        """Passes on."""
+        return gradient(target, sources, **kw)
+
+    def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
+        """Passes on."""
+        return apply(grads, variables)
+
+
+def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
+    """Traces a model.
+
+    Args:
+        model: a model that is built.
+        sequence_length: in the place of a first axis after the batch whose length is open.
+
+    Returns:
+        What was seen, or the reason why nothing was.
+    """
+    specs = _specs(model, sequence_length)
+    if isinstance(specs, str):
+        return Anatomy(reason=specs)
+    listener, seen = _Listener(model), Anatomy()
+
+    def run(inputs: Any) -> Any:
+        with seams.listening(listener):
+            outputs = model(inputs, training=True)
+        seen.outputs = _tensors(outputs)
+        return outputs
+
+    try:
+        with seams.installed():
+            concrete = tf.function(run, autograph=False).get_concrete_function(specs)
+    except Exception as error:
+        return Anatomy(
+            reason=f"it could not be traced without data: {type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        )
+    seen.calls = listener.calls
+    _measure_ways(seen, concrete.graph)
+    return seen
+
+
+def _specs(model: keras.Model, sequence_length: int | None) -> Any:
+    if not model.built:
+        return "it is not built: call model.build(input_shape), or the model itself on a batch, first"
+    try:
+        inputs = model.inputs  # of a Functional or Sequential model
+    except (AttributeError, ValueError):
+        inputs = None
+    if inputs:
+        structure = getattr(model, "_inputs_struct", inputs)
+        one = structure[0] if isinstance(structure, list) and len(structure) == 1 else structure
+        return keras.tree.map_structure(lambda t: tf.TensorSpec(_shape(t.shape, sequence_length), t.dtype), one)
+    shapes = getattr(model, "_build_shapes_dict", None) or {}
+    if len(shapes) != 1:
+        return "the shapes that it was built with are not known: it is subclassed, with more than one input or none"
+    shape = next(iter(shapes.values()))
+    integer = isinstance(next(iter(model._flatten_layers(include_self=False)), None), keras.layers.Embedding)
+    return tf.TensorSpec(_shape(shape, sequence_length), "int32" if integer else "float32")
+
+
+def _shape(shape: Any, sequence_length: int | None) -> list[int | None]:
+    open_batch = [None, *list(shape)[1:]]
+    if sequence_length is not None and len(open_batch) > 1 and open_batch[1] is None:
+        open_batch[1] = sequence_length
+    return open_batch
+
+
+def _tensors(structure: Any) -> list[Any]:
+    return [t for t in keras.tree.flatten(structure) if isinstance(t, tf.Tensor)]
+
+
+def is_weight_layer(layer: keras.Layer) -> bool:
+    """Whether it multiplies by a matrix: dense, convolution, recurrent, attention; not an embedding or a normalisation."""
+    if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding)):
+        return False
+    return any(len(variable.shape) >= 2 for variable in layer.trainable_variables)
+
+
+def _measure_ways(seen: Anatomy, graph: Any) -> None:
+    """Fills `shortest` and `straight` of each call, by one walk through the operations in the order of their making."""
+    makers: dict[str, list[Call]] = {}
+    for call in seen.calls:
+        # A layer that hands its input on, as Dropout may, has made nothing.
+        handed_on = {t.ref() for t in call.inputs}
+        for tensor in call.outputs:
+            if tensor.ref() not in handed_on:
+                makers.setdefault(tensor.op.name, []).append(call)
+    ways: dict[str, tuple[int, int]] = {}
+    captured = {t.op.name for _, t in graph.captures}
+    for op in graph.get_operations():
+        given = [ways[t.op.name] for t in op.inputs if t.op.name in ways]
+        if op.type == "Placeholder":
+            if op.name not in captured:
+                ways[op.name] = (0, 0)
+            continue
+        if not given or op.type in SHAPES:
+            continue
+        shortest, straight = min(way[0] for way in given), max(way[1] for way in given)
+        product = op.type == "Mul" and len(given) > 1
+        straight = 0 if op.type in NONLINEAR or product else straight
+        for call in makers.get(op.name, []):
+            if is_weight_layer(call.layer):
+                shortest += 1
+                bent = isinstance(call.layer, OPAQUE) or op.type in NONLINEAR
+                straight = 0 if bent else straight + 1
+            call.shortest, call.straight = shortest, straight
+        ways[op.name] = (shortest, straight)
