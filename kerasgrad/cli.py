@@ -1,4 +1,4 @@
-"""The command line: `kerasgrad report | compare | diagnose | tensorboard`.
+"""The command line: `kerasgrad report | compare | diagnose | audit | tensorboard`.
 
 Each command imports what it needs when it runs, so that help and reports do not wait for TensorFlow.
 """
@@ -9,22 +9,27 @@ import argparse
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasgrad.version import __version__
 
-GOOD, FOUND, WRONG = 0, 1, 2
-"""Exit status: all well; the diagnosis has an error; the command could not be carried out."""
+if TYPE_CHECKING:
+    from kerasgrad.finding import Diagnosis
 
-COMMANDS = ("report", "compare", "diagnose", "tensorboard")
+GOOD, FOUND, WRONG = 0, 1, 2
+"""Exit status: all well; the diagnosis or audit has an error; the command could not be carried out."""
+
+COMMANDS = ("report", "compare", "diagnose", "audit", "tensorboard")
 
 _EXAMPLES = """examples:
   kerasgrad report logs/mine                      what every layer received, in the terminal
   kerasgrad report logs/mine --html report.html   the same as one page to send to somebody
   kerasgrad compare logs/mine logs/other          two runs side by side
   kerasgrad diagnose logs/mine --json             findings, for a script; exit status 1 if one is an error
+  kerasgrad audit model.keras --batch-size 32     the checklist before training, of a saved model
   kerasgrad tensorboard logs                      TensorBoard, open on the Gradient Flow tab
 
 exit status: 0 all well, 1 there is a finding that is an error, 2 the command could not be carried out"""
@@ -81,6 +86,11 @@ def parser() -> argparse.ArgumentParser:
     compare = add("compare", _compare, "two runs side by side", "kerasgrad compare logs/mine logs/other")
     compare.add_argument("log_dir", metavar="LOGDIR")
     compare.add_argument("other", metavar="OTHER")
+    check = add("audit", _audit, "the checklist before training", "kerasgrad audit model.keras --batch-size 32")
+    check.add_argument("model", metavar="MODEL.keras", help="a saved model, best with its compile settings")
+    check.add_argument("--batch-size", type=int, help="examples in a step, for what depends on it")
+    check.add_argument("--sequence-length", type=int, help="time steps, where the model leaves them open")
+    check.add_argument("--json", action="store_true", help="as JSON, for a script")
     board = add("tensorboard", _tensorboard, "start TensorBoard on the Gradient Flow tab", "kerasgrad tensorboard logs")
     board.add_argument("log_dir", metavar="LOGDIR", help="a directory of runs")
     board.add_argument("--port", type=int, help="its port; 6006 or the next free one if not given")
@@ -111,9 +121,39 @@ def _diagnose(given: argparse.Namespace) -> int:
     run = Run.load(given.log_dir)
     diagnosis = diagnose(run)
     if given.json:
-        print(json.dumps(diagnosis.to_dict(), indent=2, allow_nan=False))
+        _print_json(diagnosis)
     else:
         text.show(run, diagnosis)
+    return FOUND if diagnosis.of(Severity.ERROR) else GOOD
+
+
+def _print_json(diagnosis: Diagnosis) -> None:
+    print(json.dumps(diagnosis.to_dict(), indent=2, allow_nan=False))
+
+
+def _audit(given: argparse.Namespace) -> int:
+    if not Path(given.model).is_file():
+        raise ValueError(f"There is no such file. Received: MODEL.keras={given.model!r}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    from kerasgrad.finding import Severity
+    from kerasgrad.probes import audit
+
+    # Keras' own remarks would stand between ours: on half-loaded optimizers, which do not matter here, and on some faults.
+    warnings.simplefilter("ignore")
+    try:
+        model = keras.models.load_model(given.model)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "Keras cannot load that model; if it has layers of your own, call kerasgrad.audit(model) where they are "
+            f"defined. Keras says: {str(error).splitlines()[0]} Received: MODEL.keras={given.model!r}"
+        ) from error
+    diagnosis = audit(model, given.batch_size, sequence_length=given.sequence_length)
+    if given.json:
+        _print_json(diagnosis)
+    else:
+        print(diagnosis)
     return FOUND if diagnosis.of(Severity.ERROR) else GOOD
 
 

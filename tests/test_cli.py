@@ -7,12 +7,13 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import board
 import pytest
 
-from kerasgrad import cli, rules
+from kerasgrad import audit, cli, rules
 from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.run import Run
 from kerasgrad.version import __version__
@@ -74,6 +75,25 @@ def test_the_exit_status_of_diagnose_is_for_ci(
     monkeypatch.setattr("kerasgrad.rules.diagnose", lambda run: found)
     assert cli.main(["diagnose", str(logs / "one"), "--json"]) == (1 if severity is Severity.ERROR else 0)
     assert Diagnosis.from_dict(json.loads(capsys.readouterr().out)).to_dict() == found.to_dict()
+
+
+def test_audit_of_a_saved_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import keras
+
+    layers = [keras.layers.Input((4,)), keras.layers.Dense(4, "relu"), keras.layers.Dense(1, "softmax")]
+    sick = keras.Sequential(layers)
+    sick.compile("adam", "binary_crossentropy")
+    sick.save(tmp_path / "sick.keras")
+    with warnings.catch_warnings():
+        status = cli.main(["audit", str(tmp_path / "sick.keras"), "--json", "--batch-size", "32"])
+        expected = audit(sick, 32)
+    found = Diagnosis.from_dict(json.loads(capsys.readouterr().out))
+    assert [f.rule for f in found] == [f.rule for f in expected] and found
+    assert status == (1 if expected.of(Severity.ERROR) else 0)
+    (tmp_path / "no.keras").write_bytes(b"nothing")
+    assert cli.main(["audit", str(tmp_path / "no.keras")]) == 2
+    assert "Keras cannot load that model" in capsys.readouterr().err
+    assert cli.main(["audit", str(tmp_path / "nothing.keras")]) == 2
 
 
 def test_compare_names_what_tells_the_runs_apart(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:

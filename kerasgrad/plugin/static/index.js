@@ -104,11 +104,20 @@ class Tab extends App {
 
   /** Goes to a layer and a step; `open` shows the layer in detail. */
   choose({ focus, layer, step }, open = true) {
-    const moved = focus === this.focus()?.name && (layer === this.state.layer || !open);
+    const rest = open || focus !== this.focus()?.name;
     Object.assign(this.state, { focus, layer, step });
     address.write(this.state);
-    if (moved) this.moved();
-    else this.schedule();
+    if (this.busy || !this.tables) return this.schedule();
+    // The heat maps stay as they are: drawing them here would come between the two clicks of a double click.
+    this.moved();
+    if (rest) this.drawChosen().catch((error) => this.say(error.message));
+  }
+
+  async drawChosen() {
+    const turn = ++this.turn;
+    this.drawControls();
+    await this.drawRest(turn);
+    if (turn === this.turn) this.mark("complete");
   }
 
   chooseRow(row) {
@@ -166,6 +175,7 @@ class Tab extends App {
   async draw() {
     if (!this.page.querySelector("main").clientWidth) return; // the tab is not in sight
     const turn = ++this.turn;
+    this.busy = true;
     this.drawControls();
     if (!this.shown().length) return this.say(this.good().length ? "Choose a run." : "There is no run yet that can be shown.");
     const chosen = this.statistic().name;
@@ -177,6 +187,7 @@ class Tab extends App {
     charts.overview(this, this.overview, overall);
     this.tables = tables;
     this.drawProfile();
+    this.busy = false;
     this.mark("ready");
     await this.drawRest(turn);
     if (turn === this.turn) this.mark("complete");

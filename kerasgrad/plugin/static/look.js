@@ -39,6 +39,7 @@ export function layout(dark, extra) {
 export const CONFIG = {
   displaylogo: false,
   responsive: false,
+  doubleClickDelay: 500,
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   toImageButtonOptions: { format: "png", scale: 2, filename: "gradient-flow" },
 };
