@@ -334,7 +334,7 @@ def test_a_picture_can_be_saved(opened: Callable[..., Frame], page: Page) -> Non
     frame = opened()
     page.mouse.move(*spot(frame, 0, 21, 1))
     with page.expect_download() as waiting:
-        frame.locator(f"{HEAT} .modebar-btn[data-title*='png']").first.click()
+        frame.locator(f"{HEAT} .modebar-btn[data-title^='Download']").first.click()
     assert Path(waiting.value.path()).read_bytes()[:4] == b"\x89PNG"
 
 

@@ -83,7 +83,8 @@ function described(app, run, finding, several) {
     finding.since != null && `since step ${whole(finding.since)}`,
     finding.withdrawn != null && `withdrawn at step ${whole(finding.withdrawn)}`,
   ];
-  const measured = finding.quantity && `${finding.quantity} ${value(finding.measured)} (threshold ${value(finding.threshold)})`;
+  const against = value(finding.threshold) === NONE ? "" : ` (threshold ${value(finding.threshold)})`;
+  const measured = finding.quantity && `${finding.quantity} ${value(finding.measured)}${against}`;
   const rests = finding.samples ? `${whole(finding.samples)} samples` : "";
   return h(
     "button",
@@ -100,4 +101,5 @@ function described(app, run, finding, several) {
   );
 }
 
-const value = (given) => (given === "nan" || given == null ? "–" : typeof given === "number" ? number(given) : String(given));
+const NONE = "–";
+const value = (given) => (given === "nan" || given == null ? NONE : typeof given === "number" ? number(given) : String(given));
