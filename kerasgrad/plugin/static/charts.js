@@ -101,10 +101,11 @@ function banded(app, { run, table }, rows, logarithmic) {
 export function units(app, element, tables) {
   const focus = app.focus();
   const rows = app.rows(focus);
+  const c = colors(app.dark);
   const kinds = [
     ["dead_fraction", "dead", "#d55e00", "square"],
-    ["dormant_fraction", "dormant", "#0072b2", "diamond-open"],
-    ["activation_zeros", "zeros", "#7f7f7f", "circle-open"],
+    ["dormant_fraction", "dormant", app.dark ? "#56b4e9" : "#0072b2", "diamond-open"],
+    ["activation_zeros", "zeros", c.faint, "circle-open"],
   ];
   const traces = [];
   for (const [statistic, name, color, symbol] of kinds) {
@@ -119,14 +120,14 @@ export function units(app, element, tables) {
       hovertemplate: `%{text}: %{x:.1%} ${name}<extra></extra>`,
     });
   }
-  return over(app, element, rows, traces, { title: "share of units or entries", shares: true, c: colors(app.dark) });
+  return over(app, element, rows, traces, { title: "share of units or entries", shares: true, c });
 }
 
 /** A chart with the layers from top to bottom. */
 function over(app, element, rows, traces, { title, logarithmic, shares, shapes = [], c }) {
   const focus = app.focus();
   const names = app.names(focus);
-  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 15))), element.clientHeight - 50);
+  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 14))), element.clientHeight - 50);
   const chosen = rows.findIndex((row) => focus.schema.layers[row] === app.state.layer);
   const numbers = [...traces.flatMap((trace) => trace.x), ...shapes.flatMap((shape) => [shape.x0, shape.x1])];
   const xaxis = { title: { text: title, standoff: 6 }, ...(logarithmic ? logAxis(numbers, 5) : { nticks: 6 }) };
@@ -136,7 +137,7 @@ function over(app, element, rows, traces, { title, logarithmic, shares, shapes =
     shapes.push({ ...box, line: { color: c.faint, width: 1 } });
   }
   const figure = layout(app.dark, {
-    margin: { l: 112, r: 10, t: 4, b: 34 },
+    margin: { l: 118, r: 26, t: 4, b: 34 },
     hovermode: "closest",
     showlegend: Boolean(shares),
     legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: -0.4, font: { size: 10 }, entrywidth: 56 },
@@ -184,7 +185,7 @@ export function small(app, element, series, { name, logarithmic }) {
     return { ...thinned(table.steps, shown, from, to, 400), mode: "lines", line, hovertemplate };
   });
   const figure = layout(app.dark, {
-    margin: { l: 52, r: 8, t: 20, b: 22 },
+    margin: { l: 56, r: 24, t: 20, b: 22 },
     title: { text: name, font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
     hovermode: "x",
     xaxis: steps(from, to, { nticks: 4, showgrid: true }),

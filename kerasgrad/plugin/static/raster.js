@@ -1,28 +1,31 @@
 // Numbers to what fits on a screen. Pure: arrays in, arrays out. However far one zooms out, no sample is left out:
 // a cell of several samples shows the largest, and is marked if any of them is no number.
 
-/** What a scale shows of a value: log10 of its size, or itself; zero is the bottom of a logarithmic scale. */
-export function scaled(value, logarithmic) {
-  if (!logarithmic || !Number.isFinite(value)) return value;
-  return value === 0 ? -1e9 : Math.log10(Math.abs(value));
-}
-
 /** Lowest and highest number of some tables: the one scale for all of them. */
 export function span(tables, logarithmic, decades) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const { values } of tables) {
-    for (let i = 0; i < values.length; i++) {
-      const value = logarithmic ? Math.abs(values[i]) : values[i];
-      if (!(value < Infinity && value > -Infinity) || (logarithmic && value === 0)) continue;
-      if (value < low) low = value;
-      if (value > high) high = value;
-    }
-  }
+  const ends = tables.map((table) => endsOf(table, logarithmic));
+  let low = Math.min(...ends.map((end) => end[0]));
+  let high = Math.max(...ends.map((end) => end[1]));
   if (low > high) return [0, 1];
   if (logarithmic) [low, high] = [Math.max(Math.log10(low), Math.log10(high) - decades), Math.log10(high)];
   else low = Math.min(low, 0);
   return high > low ? [low, high] : [low, low + 1];
+}
+
+/** The same of one table, remembered until it grows. */
+function endsOf(table, logarithmic) {
+  const known = table.ends?.[logarithmic];
+  if (known && known.length === table.length) return known.ends;
+  let low = Infinity;
+  let high = -Infinity;
+  for (const given of table.values) {
+    const value = logarithmic ? Math.abs(given) : given;
+    if (!(value < Infinity && value > -Infinity) || (logarithmic && value === 0)) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  table.ends = { ...table.ends, [logarithmic]: { length: table.length, ends: [low, high] } };
+  return [low, high];
 }
 
 /**
@@ -55,12 +58,13 @@ export function raster(table, rows, { from, to, columns, logarithmic, bottom }) 
         if (value === Infinity || value === -Infinity) {
           bad[i][column] = 1;
           any = true;
-        } else if (!Number.isNaN(value)) {
-          const shown = logarithmic ? Math.max(scaled(value, true), bottom) : value;
-          if (!(shown <= highest)) highest = shown;
+        } else if (value === value) {
+          const size = logarithmic ? Math.abs(value) : value;
+          if (!(size <= highest)) highest = size;
         }
       }
-      cells[i][column] = highest;
+      // Zero has no logarithm: it is the bottom of the scale.
+      cells[i][column] = logarithmic && highest === highest ? Math.max(Math.log10(highest), bottom) : highest;
     }
   }
   return { x0: from + dx / 2, dx, cells, bad: any ? bad : null };
