@@ -14,7 +14,7 @@ import numpy as np
 from kerasgrad.run import Run
 
 EPOCHS_KEPT = 256
-"""Epochs of which a run keeps the logs; beyond, every second one is dropped, again and again, but never the last."""
+"""Epochs of which a run keeps the logs; beyond, every second one between the first and the last is dropped."""
 
 
 def aims(model: keras.Model) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def add_epoch(history: dict[str, list[Any]], step: int, logs: Mapping[str, Any])
         column.append(step if name == "step" else values.get(name))
     if len(history["step"]) > EPOCHS_KEPT:
         for column in history.values():
-            del column[len(column) - 3 :: -2]
+            del column[1:-1:2]
 
 
 def said_at_end(run: Run | None, steps: int, log_dir: object) -> str:

@@ -134,7 +134,7 @@ class Bench:
         return self.task.gain(self.model.predict(x, batch_size=512, verbose=0))
 
     def _monitor(self, folder: Path, every: Any) -> kerasgrad.GradientMonitor:
-        """A monitor of a new run that keeps the watched step of the one before, whose tracing takes longer than a training."""
+        """A monitor of a new run with the watched step of the one before, whose tracing takes longer than a training."""
         if self.monitor is None:
             self.monitor = kerasgrad.GradientMonitor(folder, update_freq=every, verbose=0)
             return self.monitor

@@ -55,6 +55,12 @@ class Asked:
     sequence_length: int | None
 
     @property
+    def optimizer(self) -> Any:
+        """The optimizer, without loss scaling around it; None of a model that is not compiled."""
+        outer = getattr(self.model, "optimizer", None)
+        return getattr(outer, "inner_optimizer", outer)
+
+    @property
     def weights(self) -> list[Call]:
         """Calls of layers with kernels, in order."""
         return [call for call in self.anatomy.calls if is_weight_layer(call.layer)]
@@ -152,7 +158,7 @@ def long_recurrence(asked: Asked) -> Verdict:
     lengths = {c.path: asked.sequence_length or _length(c) for c, _ in calls}
     if not any(lengths.values()):
         return "the length of its sequences was not said: audit(model, sequence_length=...)"
-    optimizer = getattr(asked.model.optimizer, "inner_optimizer", asked.model.optimizer)
+    optimizer = asked.optimizer
     clips = any(getattr(optimizer, what, None) for what in ("clipnorm", "clipvalue", "global_clipnorm"))
     attends = any(isinstance(c.layer, ATTENTION) for c in asked.anatomy.calls)
     found: list[Finding] = []
@@ -255,7 +261,7 @@ def linear_stack(asked: Asked) -> Verdict:
     rows = [call for call in asked.weights if call.straight >= 2]
     if not rows:
         return []
-    bent = any(call.straight == 0 for call in asked.weights) or len(rows) < len(asked.weights) - 1
+    bent = len(rows) < len(asked.weights) - 1
     said = f"{len(rows)} layers follow a linear one without a non-linearity between them: together they are one layer."
     severity = Severity.NOTE if bent else Severity.WARNING
     return _found("linear_stack", severity, said, [call.path for call in rows], ("use_relu",))
@@ -263,7 +269,7 @@ def linear_stack(asked: Asked) -> Verdict:
 
 def learning_rate(asked: Asked) -> Verdict:
     """The rate at the first step, against what is usual for the optimizer."""
-    optimizer = getattr(asked.model.optimizer, "inner_optimizer", asked.model.optimizer)
+    optimizer = asked.optimizer
     name = type(optimizer).__name__.lower()
     if optimizer is None or name not in RATES:
         return "it is not compiled" if optimizer is None else f"what is usual for {type(optimizer).__name__} is not known"

@@ -6,6 +6,7 @@ shortcut that is a plain `x + y` as well as an `Add` layer.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,7 @@ class Call:
         inputs: its float or integer input tensors.
         outputs: its output tensors.
         shortest: weight layers on the shortest way from the model's inputs to its output, itself included.
-        straight: linear weight layers in a row that end in its output, without a non-linearity between them.
+        straight: weight layers in a row that end in it, without a non-linearity between them; its own activation aside.
     """
 
     layer: keras.Layer
@@ -137,7 +138,9 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
         return outputs
 
     try:
-        with seams.installed():
+        # What Keras warns of while it traces is what the audit is about to say.
+        with seams.installed(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             concrete = tf.function(run, autograph=False).get_concrete_function(specs)
     except Exception as error:
         return Anatomy(
@@ -210,7 +213,10 @@ def _measure_ways(seen: Anatomy, graph: Any) -> None:
         for call in makers.get(op.name, []):
             if is_weight_layer(call.layer):
                 shortest += 1
-                bent = isinstance(call.layer, OPAQUE) or op.type in NONLINEAR
-                straight = 0 if bent else straight + 1
-            call.shortest, call.straight = shortest, straight
+                # Counted from its inputs: its own activation, already met here, bends what comes after it.
+                before = max((ways[t.op.name][1] for t in call.inputs if t.op.name in ways), default=0)
+                opaque = isinstance(call.layer, OPAQUE)
+                call.straight = 1 if opaque else before + 1
+                straight = 0 if opaque or op.type in NONLINEAR else before + 1
+            call.shortest = shortest
         ways[op.name] = (shortest, straight)

@@ -19,7 +19,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "exploding_gradient": ("non_finite", "exploding_activation"),
     "dormant_units": ("dead_units",),
     "unbalanced_layers": ("disconnected", *_OF_LAYERS),
-    "frozen_layer": ("disconnected", "unbalanced_layers", *_OF_LAYERS),
+    "frozen_layer": ("disconnected", *_OF_LAYERS),
 }
 """By ailment those that bring it about."""
 

@@ -2,12 +2,12 @@
 
 What it sees: `val_loss` by epoch, where the fit validates.
 Why it hurts: what is learnt from now on is the training data by heart.
-Threshold and source: a last `val_loss` 10 % above its lowest (AutoTrainer) while the training loss fell since: a note. It is
-a warning if over the last 3 epochs the gain on held-out data was below half of that in training, and the held-out accuracy is
+Threshold and source: a last `val_loss` 10 % above its lowest (AutoTrainer) while the training loss fell since: a note. A
+warning if over the last 3 epochs the gain on held-out data was below half of that in training, and the held-out accuracy is
 less than half way from chance to perfect: then what was learnt is of little use.
 Known false alarms: over-confident classifiers, whose loss rises while their accuracy stays: a note. In its first epochs
-BatchNormalization predicts badly, since its moving statistics lag: hence 3 epochs. It is a finding of training: the gradients
-of an overfitted net are in order.
+BatchNormalization predicts badly, since its moving statistics lag: hence 3 epochs. It is a finding of training: the
+gradients of an overfitted net are in order.
 Remedies: stop_early, add_dropout, add_weight_decay, more_data, check_labels, lower_batchnorm_momentum.
 References: Prechelt 1998, Early stopping, but when?
 """

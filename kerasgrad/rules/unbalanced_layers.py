@@ -22,6 +22,8 @@ from kerasgrad.rules.rule import Verdict, rule
 
 FACTOR = 2.5
 """Orders of magnitude."""
+FROZEN = 4.0
+"""Orders of magnitude below the others at which a layer does not move at all, which is another ailment."""
 GAIN = 0.7
 FIRST = 10
 LAYERS = 3
@@ -37,8 +39,7 @@ def unbalanced_layers(seen: Evidence) -> Verdict:
     early, late = (log10(median(part)) for part in (table[:FIRST], table[seen.late]))
     away = np.where(known, early - np.median(early[known]), 0.0)
     still = np.where(known, late - np.median(late[known]), 0.0)
-    # Layers that do not move at all are frozen, which is another ailment.
-    apart = (np.abs(away) >= FACTOR) & (np.abs(still) >= FACTOR / 2) & (np.sign(away) == np.sign(still)) & (early > -12)
+    apart = (np.abs(away) >= FACTOR) & (np.abs(still) >= FACTOR / 2) & (np.sign(away) == np.sign(still)) & (away > -FROZEN)
     if not apart.any():
         return []
     worst = int(np.argmax(np.where(apart, np.abs(away), -1)))

@@ -2,7 +2,7 @@
 
 What it sees: the signal (RMS of dL/da) at the layers that own variables, in depth order. It compares the strongest
 signal among the layers up to a depth with the strongest above it, so that a branch that starts at zero (ReZero, zero
-gamma, LoRA) does not count while another way is open. It looks at how things are now, not at a passing moment.
+gamma, LoRA) does not count while another way is open. It takes the start or the end, where the drop is larger.
 Why it hurts: what gets a ten-thousandth of the signal learns ten thousand times slower under SGD, and what an adaptive
 optimizer makes of it is mostly noise.
 Threshold and source: a drop of 3 orders of magnitude with a gain below 0.5, of 4 with a gain below 0.7 (3 to 4 is the
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.evidence import START, Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
 DROP, DROP_WARNING, DROP_ALWAYS = 3.0, 4.0, 7.0
@@ -41,7 +41,8 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     rows, signal = rows[known], signal[:, known]
     if len(rows) < LAYERS:
         return f"fewer than {LAYERS} layers that are trained have a signal"
-    now = log10(median(signal[seen.late]))
+    start, late = (log10(median(signal[part])) for part in (slice(START), seen.late))
+    now = max(late, start, key=lambda levels: float((above(levels) - below(levels)).max()))
     drop = above(now) - below(now)
     if drop.max() < DROP or now.max() < log10(0):
         return []
@@ -51,6 +52,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     ratio = float(10 ** -drop.max())
     each = log10(signal)
     since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
+    since = int(seen.steps[0]) if since is None else since
     even = depth == len(now) - 1
     where = "it fades from layer to layer" if even else f"most of it is lost in {seen.name(rows[depth])}"
     said = f"{seen.name(rows[0])} receives {ratio:.1e} of the signal that the last layers receive; {where}."

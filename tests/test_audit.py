@@ -1,0 +1,200 @@
+"""The checklist before training: each check on a model that has the fault and on one that has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kerasgrad
+from kerasgrad.finding import Severity
+from kerasgrad.progress import loss_name
+
+
+def stacked(*middle: Any, shape: tuple[int, ...] = (8,), last: Any = None, loss: Any = None, rate: float = 1e-3) -> Any:
+    """A compiled Sequential model."""
+    model = keras.Sequential([keras.Input(shape), *middle, last or layers.Dense(3, activation="softmax")])
+    model.compile(keras.optimizers.Adam(rate), loss or "sparse_categorical_crossentropy")
+    return model
+
+
+def relu(width: int = 16, **given: Any) -> Any:
+    return layers.Dense(width, activation="relu", **given)
+
+
+class Chain(keras.Model):
+    """Subclassed: a chain of layers, with a shortcut around each by a plain plus, or without."""
+
+    def __init__(self, depth: int, shortcuts: bool) -> None:
+        super().__init__()
+        self.shortcuts = shortcuts
+        self.steps = [layers.Dense(8, activation="relu", kernel_initializer="he_normal") for _ in range(depth)]
+        self.head = layers.Dense(3, activation="softmax")
+
+    def call(self, x: Any) -> Any:
+        for step in self.steps:
+            x = x + step(x) if self.shortcuts else step(x)
+        return self.head(x)
+
+
+def chain(depth: int, shortcuts: bool) -> Any:
+    model = Chain(depth, shortcuts)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model(np.zeros((2, 8), np.float32))
+    return model
+
+
+def images(*middle: Any) -> Any:
+    return stacked(*middle, layers.GlobalAveragePooling2D(), shape=(8, 8, 3))
+
+
+def attending(positions: bool) -> Any:
+    inputs = keras.Input((12,), dtype="int32")
+    x = layers.Embedding(20, 8)(inputs)
+    if positions:
+        x = layers.Add(name="with_positions")([x, layers.Embedding(12, 8)(layers.Lambda(lambda t: t * 0)(inputs))])
+    x = layers.MultiHeadAttention(2, 4)(x, x)
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling1D()(x)))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+NOTE, WARNING, ERROR = Severity.NOTE, Severity.WARNING, Severity.ERROR
+Make = Callable[[], Any]
+CASES: list[tuple[str, Make, Severity, Make, dict[str, Any]]] = [
+    (
+        "last_activation",
+        lambda: stacked(relu(), last=layers.Dense(1, activation="softmax"), loss="binary_crossentropy"),
+        ERROR,
+        lambda: stacked(relu(), last=layers.Dense(1, activation="sigmoid"), loss="binary_crossentropy"),
+        {},
+    ),
+    (
+        "last_activation",
+        lambda: stacked(relu(), last=layers.Dense(3)),
+        WARNING,
+        lambda: stacked(relu(), last=layers.Dense(3), loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True)),
+        {},
+    ),
+    (
+        "last_activation",
+        lambda: stacked(relu(), last=layers.Dense(1, activation="relu"), loss="mse"),
+        NOTE,
+        lambda: stacked(relu(), last=layers.Dense(1), loss="mse"),
+        {},
+    ),
+    ("linear_stack", lambda: stacked(layers.Dense(8), layers.Dense(8)), WARNING, lambda: stacked(relu(), relu()), {}),
+    ("learning_rate", lambda: stacked(relu(), rate=1.0), WARNING, lambda: stacked(relu(), rate=3e-3), {}),
+    (
+        "saturating_activation",
+        lambda: stacked(*[layers.Dense(8, activation="sigmoid") for _ in range(4)]),
+        WARNING,
+        lambda: stacked(relu(), last=layers.Dense(1, activation="sigmoid"), loss="binary_crossentropy"),
+        {},
+    ),
+    (
+        "initializer_against_activation",
+        lambda: stacked(relu(kernel_initializer="zeros")),
+        WARNING,
+        lambda: stacked(relu(kernel_initializer="he_normal")),
+        {},
+    ),
+    ("deep_without_shortcuts", lambda: chain(24, False), NOTE, lambda: chain(24, True), {}),
+    ("deep_without_shortcuts", lambda: chain(32, False), WARNING, lambda: chain(19, False), {}),
+    (
+        "small_batch",
+        lambda: images(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()),
+        WARNING,
+        lambda: images(layers.Conv2D(4, 3), layers.LayerNormalization(), layers.ReLU()),
+        {"batch_size": 4},
+    ),
+    (
+        "long_recurrence",
+        lambda: stacked(layers.SimpleRNN(4), shape=(150, 2)),
+        WARNING,
+        lambda: stacked(layers.SimpleRNN(4), shape=(50, 2)),
+        {},
+    ),
+    (
+        "long_recurrence",
+        lambda: stacked(layers.LSTM(4), shape=(None, 2)),
+        NOTE,
+        lambda: stacked(relu()),
+        {"sequence_length": 150},
+    ),
+    ("attention_without_positions", lambda: attending(False), NOTE, lambda: attending(True), {}),
+    (
+        "bias_before_normalization",
+        lambda: images(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()),
+        NOTE,
+        lambda: images(layers.Conv2D(4, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU()),
+        {},
+    ),
+    (
+        "normalization_after_activation",
+        lambda: images(layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization()),
+        NOTE,
+        lambda: images(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()),
+        {},
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "faulty", "severity", "sound", "given"), CASES)
+def test_a_fault_is_found_and_its_absence_too(check: str, faulty: Make, severity: Severity, sound: Make, given: Any) -> None:
+    found = {f.rule: f for f in kerasgrad.audit(faulty(), **given)}
+    assert found[check].severity is severity and found[check].summary and found[check].remedies
+    other = kerasgrad.audit(sound(), **given)
+    assert check in other.examined and check not in {f.rule for f in other}
+
+
+def test_every_check_has_a_fault() -> None:
+    from kerasgrad.probes.checks import CHECKS
+
+    assert {check.__name__ for check in CHECKS} == {case[0] for case in CASES}
+
+
+def test_what_it_cannot_see_it_says() -> None:
+    unbuilt = Chain(2, False)
+    diagnosis = kerasgrad.audit(unbuilt)
+    assert not diagnosis.findings and "not built" in diagnosis.not_examined["linear_stack"]
+    assert diagnosis.not_examined["learning_rate"] == "it is not compiled"
+    normed = images(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU())
+    assert "batch_size" in kerasgrad.audit(normed).not_examined["small_batch"]
+    assert "sequence_length" in kerasgrad.audit(stacked(layers.LSTM(4), shape=(None, 2))).not_examined["long_recurrence"]
+    with pytest.raises(TypeError, match="Received"):
+        kerasgrad.audit("model")  # type: ignore[arg-type]
+
+
+def test_the_model_is_left_as_it_is() -> None:
+    model = images(layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU())
+    before, calls = [np.array(v) for v in model.variables], keras.Layer.__call__
+    kerasgrad.audit(model, batch_size=2)
+    assert all(np.array_equal(a, np.array(b)) for a, b in zip(before, model.variables, strict=True))
+    assert keras.Layer.__call__ is calls and model.optimizer.iterations == 0
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+def test_a_softmax_over_one_unit_trains_for_something_else_than_it_predicts() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(64, 8)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.float32)
+    bad = stacked(relu(), last=layers.Dense(1, activation="softmax"), loss="binary_crossentropy")
+    found = {f.rule: f for f in kerasgrad.audit(bad, x=x, y=y)}
+    assert found["loss_of_predictions"].severity is ERROR and "constant_output" in found
+    good = stacked(relu(kernel_regularizer="l2"), last=layers.Dense(1, activation="sigmoid"), loss="binary_crossentropy")
+    diagnosis = kerasgrad.audit(good, x=x, y=y)
+    assert "loss_of_predictions" in diagnosis.examined and not diagnosis.findings
+
+
+def test_names_of_losses() -> None:
+    assert loss_name("mse") == ("mean_squared_error", False)
+    assert loss_name(keras.losses.BinaryCrossentropy(from_logits=True)) == ("binary_crossentropy", True)
+    assert loss_name(keras.losses.SparseCategoricalCrossentropy()) == ("sparse_categorical_crossentropy", False)
+    assert loss_name(keras.losses.mean_absolute_error) == ("mean_absolute_error", False)
+    assert loss_name({"out": "mse"}) == ("mean_squared_error", False)
+    assert loss_name(["mse", "mae"]) == loss_name(None) == loss_name("no such loss") == ("", False)

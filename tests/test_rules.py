@@ -1,0 +1,405 @@
+"""Each rule on a sick run and its healthy twin, and all of them on whatever a run may be."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from runs import LAYERS, healthy, made, stuck
+
+import kerasgrad
+from kerasgrad import catalogue, rules
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.rule import Rule
+from kerasgrad.run import Run, Sample, Schema
+
+FOLDER = Path(rules.__file__).parent
+BY_NAME = {rule.name: rule for rule in rules.DEFAULT}
+
+
+def warnings_of(run: Run) -> list[Finding]:
+    diagnosis = kerasgrad.diagnose(run)
+    assert not [why for why in diagnosis.not_examined.values() if "failed" in why]
+    return list(diagnosis.of(Severity.WARNING))
+
+
+def test_a_healthy_run_is_left_in_peace() -> None:
+    for activation in ("relu", "tanh", "gelu"):
+        assert not kerasgrad.diagnose(made(healthy(activation=activation), activation=activation)).findings
+
+
+def test_a_converged_run_with_tiny_gradients_is_left_in_peace() -> None:
+    tables = healthy()
+    fading = np.geomspace(1, 1e-9, len(tables["overall", "loss"]))
+    tables["overall", "loss"] = 2.3 * fading
+    for of, name in tables:
+        if name in ("signal_rms", "gradient_norm", "update_norm", "update_ratio"):
+            values = tables[of, name]
+            tables[of, name] = values * (fading if values.ndim == 1 else fading[:, None])
+    assert not warnings_of(made(tables))
+
+
+# Sick runs: what is changed in the healthy one, the rule that must see it, and the layer that starts it.
+
+
+def vanishing(t: dict[Any, Any]) -> Run:
+    t["layer", "signal_rms"] *= 10.0 ** -np.arange(LAYERS)[::-1]
+    return made(stuck(t))
+
+
+def vanishing_through_one(t: dict[Any, Any]) -> Run:
+    t["layer", "signal_rms"][:, :3] *= 1e-6
+    return made(stuck(t))
+
+
+def exploding(t: dict[Any, Any]) -> Run:
+    t["layer", "signal_rms"][:, :2] *= 1e6
+    return made(stuck(t))
+
+
+def nan_forward(t: dict[Any, Any]) -> Run:
+    t["layer", "activation_nonfinite"][40:, 2:] = 1
+    return made(t)
+
+
+def nan_backward(t: dict[Any, Any]) -> Run:
+    t["layer", "gradient_nonfinite"][40, :4] = 1
+    t["layer", "activation_nonfinite"][41:] = 1
+    return made(t)
+
+
+def nan_hidden(t: dict[Any, Any]) -> Run:
+    t["layer", "weight_norm"][30:, 1] = np.nan
+    return made(t)
+
+
+def cut_off(t: dict[Any, Any]) -> Run:
+    t["variable", "gradient_norm"][:, :4] = np.nan
+    return made(t)
+
+
+def frozen(t: dict[Any, Any]) -> Run:
+    t["layer", "update_ratio"][:, 1] = 1e-9
+    return made(stuck(t))
+
+
+def unbalanced(t: dict[Any, Any]) -> Run:
+    t["layer", "update_ratio"][:, 3] = 1.0
+    return made(stuck(t))
+
+
+def too_high(t: dict[Any, Any]) -> Run:
+    t["layer", "update_ratio"] *= 2000
+    return made(stuck(t))
+
+
+def too_low(t: dict[Any, Any]) -> Run:
+    t["layer", "update_ratio"] *= 1e-3
+    return made(stuck(t))
+
+
+def clipping(t: dict[Any, Any]) -> Run:
+    t["layer", "gradient_norm_clipped"] = t["layer", "gradient_norm"] * 1e-3
+    return made(stuck(t))
+
+
+def dead(t: dict[Any, Any]) -> Run:
+    t["layer", "activation_zeros"][:, 2] = 1.0
+    return made(stuck(t))
+
+
+def dying(t: dict[Any, Any]) -> Run:
+    t["layer", "dead_fraction"][50:, 3] = 0.8
+    return made(stuck(t))
+
+
+def dormant(t: dict[Any, Any]) -> Run:
+    t["layer", "dormant_fraction"][:, 1] = 0.95
+    return made(stuck(t))
+
+
+def saturated(t: dict[Any, Any]) -> Run:
+    t["layer", "saturated_fraction"] = np.full_like(t["layer", "signal_rms"], 0.05)
+    t["layer", "saturated_fraction"][:, 2:4] = 0.99
+    return made(stuck(t), activation="tanh")
+
+
+def blown_up(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"][:, 4] *= 1000
+    return made(stuck(t))
+
+
+def jumping(t: dict[Any, Any]) -> Run:
+    t["layer", "activation_std"][:, 3:] *= 500
+    return made(stuck(t))
+
+
+def shrunk(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"][:, 4] *= 1e-3
+    return made(stuck(t))
+
+
+def unscaled(t: dict[Any, Any]) -> Run:
+    t["variable", "gradient_norm"][:, 0] *= 255
+    t["layer", "activation_std"][:, 0] *= 255
+    t["layer", "activation_std"][:, 1:] *= 255
+    return made(stuck(t))
+
+
+def constant(t: dict[Any, Any]) -> Run:
+    t["layer", "activation_std"][:, -1] = 0
+    return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+
+
+def not_decreasing(t: dict[Any, Any]) -> Run:
+    return made(stuck(t, 2.5))
+
+
+def settled(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.concatenate([np.linspace(50, 2.3, 20), np.full(60, 2.3)])
+    return made(t)
+
+
+def oscillating(t: dict[Any, Any]) -> Run:
+    epochs = np.array([2.3, 1.8, 1.2, 2.0, 1.1, 2.1, 1.2, 1.9, 1.1, 2.0])
+    return made(t, {"history": {"step": list(range(8, 88, 8)), "loss": epochs.tolist()}})
+
+
+def diverging(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.geomspace(2.3, 900, 80)
+    return made(t)
+
+
+def useless(t: dict[Any, Any]) -> Run:
+    loss, val = np.linspace(2.0, 0.1, 10), np.linspace(2.3, 4.0, 10)
+    return made(t, {"history": {"step": list(range(8, 88, 8)), "loss": loss.tolist(), "val_loss": val.tolist()}})
+
+
+def misfit(t: dict[Any, Any]) -> Run:
+    return made(t, {"loss_function": "binary_crossentropy"}, last="softmax", units=1)
+
+
+def stuck_accuracy(t: dict[Any, Any]) -> Run:
+    history = {"step": [20, 40, 60, 80], "loss": [0.7, 0.5, 0.4, 0.3], "accuracy": [0.4, 0.4, 0.4, 0.4]}
+    return made(t, {"history": history})
+
+
+SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
+    (vanishing, "vanishing_gradient", "layer5", 0),
+    (vanishing_through_one, "vanishing_gradient", "layer3", 0),
+    (exploding, "exploding_gradient", "layer2", 0),
+    (nan_forward, "non_finite", "layer2", 40),
+    (nan_backward, "non_finite", "layer3", 40),
+    (nan_hidden, "non_finite", "layer1", 30),
+    (cut_off, "disconnected", "layer1", 0),
+    (frozen, "frozen_layer", "layer1", 0),
+    (unbalanced, "unbalanced_layers", "layer3", 0),
+    (too_high, "rate_too_high", "", 0),
+    (too_low, "rate_too_low", "", 0),
+    (clipping, "clipping_always", "", 0),
+    (dead, "dead_units", "layer2", 0),
+    (dying, "dead_units", "layer3", 50),
+    (dormant, "dormant_units", "layer1", 0),
+    (saturated, "saturated_units", "layer2", 0),
+    (blown_up, "exploding_activation", "layer2", 0),
+    (jumping, "exploding_activation", "layer3", 0),
+    (shrunk, "collapsing_activation", "layer2", 0),
+    (unscaled, "unscaled_inputs", "layer0", 0),
+    (constant, "constant_output", "layer5", 0),
+    (not_decreasing, "loss_not_decreasing", "", 0),
+    (settled, "plateau", "", 0),
+    (oscillating, "oscillating_loss", "", 40),
+    (diverging, "diverging_loss", "", 0),
+    (useless, "overfitting", "", 8),
+    (misfit, "last_activation", "layer5", None),
+    (stuck_accuracy, "stuck_metric", "", 20),
+]
+
+
+@pytest.mark.parametrize(("spoil", "rule", "layer", "since"), SICK, ids=lambda v: getattr(v, "__name__", ""))
+def test_a_sick_run_is_found_with_layer_and_step(
+    spoil: Callable[[Any], Run], rule: str, layer: str, since: int | None
+) -> None:
+    run = spoil(healthy())
+    found = {f.rule: f for f in warnings_of(run)}
+    assert rule in found
+    assert (found[rule].starts_at, found[rule].since) == (layer, since)
+    assert found[rule].summary and found[rule].causes and found[rule].remedies and found[rule].samples > 0
+    assert BY_NAME[rule](run), "a rule can be called by itself"
+
+
+def test_every_rule_but_one_has_a_sick_run() -> None:
+    assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == {"short_memory"}
+
+
+@pytest.mark.parametrize("steep", [True, False])
+def test_short_memory(steep: bool) -> None:
+    schema = Schema(("cell", "out"), ("cell/kernel", "out/kernel"), (0, 1), (9, 9), ("recurrent", "softmax"), {}, ("cell",))
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+    over_time = np.geomspace(1e-8 if steep else 1e-1, 1, 40).astype(np.float32)
+    for step in range(20):
+        run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time}))
+    assert [f.starts_at for f in rules.diagnose(run) if f.rule == "short_memory"] == (["cell"] if steep else [])
+
+
+def test_what_learns_all_the_same_is_at_most_a_note() -> None:
+    for spoil in (dying, dormant, saturated, frozen, unbalanced, dead):
+        run = spoil(healthy())
+        learns = healthy()["overall", "loss"]
+        again = made(
+            {**tables_of(run), ("overall", "loss"): learns}, run.facts, run.schema.activations[0], run.schema.activations[-1]
+        )
+        assert not warnings_of(again), spoil.__name__
+
+
+def tables_of(run: Run) -> dict[Any, Any]:
+    return {(s.of, s.name): run.table(s.name, s.of).astype(float) for s in catalogue.STATISTICS}
+
+
+def test_a_bias_before_a_normalisation_says_nothing_of_the_inputs() -> None:
+    tables = healthy()
+    tables["variable", "gradient_norm"][:, 1] = 1e-9  # zero but for rounding
+    run = made(tables, activation="linear")
+    assert "unscaled_inputs" not in [f.rule for f in kerasgrad.diagnose(run)]
+
+
+def test_a_branch_that_begins_at_zero_is_no_vanishing() -> None:
+    tables = stuck(healthy())
+    tables["layer", "signal_rms"][:, 2:4] = 0.0  # ReZero: the branch gets nothing, the trunk below does
+    assert "vanishing_gradient" not in [f.rule for f in kerasgrad.diagnose(made(tables))]
+
+
+def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
+    tables = stuck(healthy())
+    tables["layer", "activation_zeros"][:, 2] = 1.0
+    tables["layer", "signal_rms"][:, :3] = 0.0
+    found = {f.rule: f for f in kerasgrad.diagnose(made(tables))}
+    assert found["dead_units"].severity is Severity.WARNING
+    assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
+
+
+def test_samples_thrown_away_by_loss_scaling_do_not_count() -> None:
+    tables = healthy()
+    tables["overall", "loss_scale_overflow"][:9] = 1
+    tables["layer", "gradient_nonfinite"][:9] = 5
+    assert not warnings_of(made(tables))
+
+
+def test_hysteresis_a_passing_moment_is_not_lasting() -> None:
+    seen = Evidence(made(healthy()))
+    holds = np.zeros(80, bool)
+    holds[20:30] = True
+    assert seen.since(holds) is None
+    holds[40:] = True
+    holds[[50, 60, 70]] = False
+    assert seen.since(holds) == 40
+    assert seen.since(np.ones(80, bool)) == 0
+
+
+@given(st.lists(st.lists(st.floats(-1e9, 1e9) | st.just(math.nan), min_size=3, max_size=3), min_size=1, max_size=9))
+def test_median_is_that_of_numpy(values: list[list[float]]) -> None:
+    table = np.array(values)
+    expected = [np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else np.nan for c in table.T]
+    assert np.allclose(median(table), expected, equal_nan=True)
+
+
+numbers = st.sampled_from([0.0, 1.0, -1.0, 1e-30, 1e30, 3e38, math.nan, math.inf, -math.inf, 0.5, 7.0])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_whatever_a_run_is_there_is_a_reason_and_no_exception(data: Any) -> None:
+    layers, samples = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 60))
+    paths = tuple(f"l{i}" for i in range(layers))
+    owners = tuple(sorted(data.draw(st.lists(st.integers(0, layers - 1), max_size=5)))) if layers else ()
+    variables = tuple(f"v{i}/{data.draw(st.sampled_from(['kernel', 'bias', 'gamma']))}" for i in range(len(owners)))
+    kinds = tuple(data.draw(st.sampled_from(["relu", "linear", "softmax", "tanh", "unknown"])) for _ in paths)
+    schema = Schema(paths, variables, owners, (4,) * len(owners), kinds, dict.fromkeys(paths[:2], 3), paths[:1])
+    loss = data.draw(st.sampled_from(["", "mean_squared_error", "binary_crossentropy", "sparse_categorical_crossentropy"]))
+    history = {"step": [3, 9], "loss": [data.draw(numbers), None], "val_loss": [1.0, data.draw(numbers)]}
+    run = Run(schema, {"loss_function": loss, "history": history})
+    random = np.random.default_rng(data.draw(st.integers(0, 99)))
+    pool = np.array(data.draw(st.lists(numbers, min_size=1, max_size=6)), np.float32)
+    left_out = set(data.draw(st.lists(st.sampled_from([s.name for s in catalogue.STATISTICS]), max_size=8)))
+    for step in range(samples):
+        rows = {
+            of: {n: random.choice(pool, count) for n in catalogue.names(of) if n not in left_out}
+            for of, count in (("layer", layers), ("variable", len(owners)))
+        }
+        overall = {n: float(random.choice(pool)) for n in catalogue.names("overall") if n not in left_out}
+        over_time = {p: random.choice(pool, 10) for p in paths[:1]}
+        run.append(Sample(step, 0.0, rows["layer"], rows["variable"], overall, over_time))
+    diagnosis = kerasgrad.diagnose(run)
+    assert not [why for why in diagnosis.not_examined.values() if "failed" in why]
+    assert {*diagnosis.examined, *diagnosis.not_examined} == set(BY_NAME)
+    assert all(diagnosis.not_examined.values()) and repr(diagnosis)
+    assert all(f.starts_at in ("", *paths) and set(f.layers) <= set(paths) for f in diagnosis)
+
+
+def test_a_file_that_was_cut_off_is_judged_as_far_as_it_goes(tmp_path: Path) -> None:
+    from test_events import written
+
+    written(tmp_path / "gradients", range(20))
+    file = next((tmp_path / "gradients").iterdir())
+    file.write_bytes(file.read_bytes()[: 2 * file.stat().st_size // 3])
+    diagnosis = kerasgrad.diagnose(Run.load(tmp_path))
+    assert 1 <= diagnosis.samples < 20 and not [why for why in diagnosis.not_examined.values() if "failed" in why]
+
+
+def test_a_rule_of_ones_own_is_one_decorated_function() -> None:
+    @rules.rule("overall/loss", least=2)
+    def loss_above_two(seen: Evidence) -> list[Finding]:
+        high = seen.run.overall("loss")[0] > 2
+        return [Finding("loss_above_two", Severity.NOTE, "It is.")] if high else []
+
+    run = made(healthy())
+    assert [f.rule for f in kerasgrad.diagnose(run, rules=[*rules.DEFAULT, loss_above_two])] == ["loss_above_two"]
+    assert (
+        "2 samples"
+        in kerasgrad.diagnose(run.select(steps=slice(0, 1)), rules=[loss_above_two]).not_examined["loss_above_two"]
+    )
+
+
+def test_a_rule_that_fails_says_so_and_ends_nothing() -> None:
+    broken = Rule("broken", lambda seen: [][1])
+    assert kerasgrad.diagnose(made(healthy()), rules=[broken]).not_examined == {
+        "broken": "the rule failed: IndexError: list index out of range"
+    }
+
+
+def test_each_rule_has_its_file_and_its_text() -> None:
+    files = {p.stem: ast.get_docstring(ast.parse(p.read_text())) or "" for p in FOLDER.glob("*.py")}
+    for name in BY_NAME:
+        parts = re.findall(
+            r"^(What it sees|Why it hurts|Threshold and source|Known false alarms|Remedies|References): ", files[name], re.M
+        )
+        assert len(parts) == 6, name
+
+
+def test_remedies_of_the_text_are_those_of_the_findings() -> None:
+    for spoil, rule, _, _ in SICK:
+        text = (FOLDER / f"{rule}.py").read_text()
+        named = set(re.findall(r"\w+", text.split("Remedies:")[1].split("References:")[0]))
+        finding = next(f for f in kerasgrad.diagnose(spoil(healthy())) if f.rule == rule)
+        assert set(finding.remedies) <= named, rule
+
+
+def test_all_rules_are_quick() -> None:
+    run = made(healthy(1000, 100))
+    kerasgrad.diagnose(run)
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        kerasgrad.diagnose(run)
+        times.append(time.process_time() - began)
+    assert min(times) < 0.05
