@@ -135,26 +135,30 @@ def _audit(given: argparse.Namespace) -> int:
     if not Path(given.model).is_file():
         raise ValueError(f"There is no such file. Received: MODEL.keras={given.model!r}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
-
     from kerasgrad.finding import Severity
     from kerasgrad.probes import audit
 
-    # Keras' own remarks would stand between ours: on half-loaded optimizers, which do not matter here, and on some faults.
-    warnings.simplefilter("ignore")
-    try:
-        model = keras.models.load_model(given.model)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "Keras cannot load that model; if it has layers of your own, call kerasgrad.audit(model) where they are "
-            f"defined. Keras says: {str(error).splitlines()[0]} Received: MODEL.keras={given.model!r}"
-        ) from error
-    diagnosis = audit(model, given.batch_size, sequence_length=given.sequence_length)
+    with warnings.catch_warnings():
+        # Keras' own remarks would stand between ours: on half-loaded optimizers, which do not matter, and on some faults.
+        warnings.simplefilter("ignore")
+        diagnosis = audit(_loaded(given.model), given.batch_size, sequence_length=given.sequence_length)
     if given.json:
         _print_json(diagnosis)
     else:
         print(diagnosis)
     return FOUND if diagnosis.of(Severity.ERROR) else GOOD
+
+
+def _loaded(path: str) -> Any:
+    import keras
+
+    try:
+        return keras.models.load_model(path)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "Keras cannot load that model; if it has layers of your own, call kerasgrad.audit(model) where they are "
+            f"defined. Keras says: {str(error).splitlines()[0]} Received: MODEL.keras={path!r}"
+        ) from error
 
 
 def _compare(given: argparse.Namespace) -> int:

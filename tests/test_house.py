@@ -33,7 +33,7 @@ FLOORS = {
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
     f"kerasgrad.{room}"
-    for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging", "plugin", "cli")
+    for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging", "plugin")
 }
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 
