@@ -21,12 +21,13 @@ _NAMES = {
     "diagnose": "kerasgrad.rules",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
+    "views": "kerasgrad.views",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "rules", "schedule"]
+__all__ = ["GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "rules", "schedule", "views"]
 
 if TYPE_CHECKING:
-    from kerasgrad import catalogue, rules
+    from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
     from kerasgrad.probes import audit
     from kerasgrad.rules import diagnose

@@ -182,6 +182,10 @@ class Run:
         """The report: a table of layers in depth order."""
         return str(import_module("kerasgrad.views.text").report(self))
 
+    def _repr_html_(self) -> str:
+        """The same in a notebook."""
+        return str(import_module("kerasgrad.views.page").table(self))
+
     def __len__(self) -> int:
         """Number of samples."""
         return self._steps.length

@@ -28,10 +28,12 @@ FLOORS = {
     "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
     "kerasgrad.monitor": 4, "kerasgrad.probes": 4,
     "kerasgrad": 5,
-    "zoo": 6,
+    "kerasgrad.plugin": 6, "kerasgrad.cli": 7, "kerasgrad.__main__": 8,
+    "zoo": 8,
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
-    f"kerasgrad.{room}" for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging")
+    f"kerasgrad.{room}"
+    for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging", "plugin")
 }
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 
@@ -39,6 +41,7 @@ DOORS = {
     ("kerasgrad", "__getattr__"): "_NAMES[name]",
     ("kerasgrad.run", "Run.load"): "'kerasgrad.events'",
     ("kerasgrad.run", "Run.__repr__"): "'kerasgrad.views.text'",
+    ("kerasgrad.run", "Run._repr_html_"): "'kerasgrad.views.page'",
 }
 """The only imports that are made late, by name."""
 
@@ -140,7 +143,8 @@ def _opens(node: ast.AST) -> bool:
         "import kerasgrad; kerasgrad.catalogue",
         "import kerasgrad; kerasgrad.schedule",
         "import kerasgrad.events",
-        "import kerasgrad.views.text",
+        "import kerasgrad.views.text, kerasgrad.views.page",
+        "import kerasgrad.plugin.tab, kerasgrad.cli",
         "import kerasgrad; kerasgrad.diagnose; kerasgrad.rules.DEFAULT",
         "import zoo; zoo.names()",
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from rich import box
@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kerasgrad.finding import Diagnosis
 from kerasgrad.run import Run
 
 WIDTH = 118
@@ -31,6 +32,40 @@ def report(run: Run) -> str:
         Plain text, at most `WIDTH` columns.
     """
     return _plain(Group(_heading(run), _layers(run), *_notes(run)))
+
+
+def show(run: Run, diagnosis: Diagnosis | None = None, file: TextIO | None = None) -> None:
+    """Prints the report, with colours where a person reads it and as plain text where a file or a pipe does.
+
+    Args:
+        run: any run.
+        diagnosis: what the rules say of it: printed first, and its layers are marked in the table.
+        file: where to; standard output if None.
+    """
+    console = Console(file=file, highlight=False)
+    judged = [] if diagnosis is None else [Text(repr(diagnosis) + "\n")]
+    for text in judged:
+        for word, style in _STYLES.items():
+            text.highlight_regex(rf"(?m)^{word.upper()} .*$", style)
+    whole = Group(*judged, _heading(run), _layers(run, _marked(run, diagnosis)), *_notes(run))
+    if console.is_terminal:
+        console.print(whole)
+    else:
+        print(_plain(whole), file=file)
+
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
+_MARKS = {"error": "✖", "warning": "▲", "note": "●"}
+
+
+def _marked(run: Run, diagnosis: Diagnosis | None) -> dict[str, str]:
+    """The gravest standing finding of each layer as a mark; with a star where it starts."""
+    marks: dict[str, str] = {}
+    for finding in diagnosis or ():
+        if finding.withdrawn is None:
+            for path in {*finding.layers, finding.starts_at} & set(run.layers):
+                marks.setdefault(path, _MARKS[str(finding.severity)] + ("*" if path == finding.starts_at else ""))
+    return marks
 
 
 def side_by_side(runs: Mapping[str, Run]) -> str:
@@ -143,7 +178,7 @@ def _heading(run: Run) -> Text:
     return Text("\n".join(lines))
 
 
-_COLUMNS = (
+COLUMNS = (
     ("gradient", "gradient_norm", number, 8),
     ("signal", "signal_rms", number, 7),
     ("update/w", "update_ratio", number, 8),
@@ -156,15 +191,18 @@ _COLUMNS = (
 """Heading, statistic, how it is written, and the width that it needs."""
 
 
-def _layers(run: Run) -> RenderableType:
+def _layers(run: Run, marks: Mapping[str, str] | None = None) -> RenderableType:
     if not len(run):
         return Text("")
-    caption = "bar: signal, one block less for each factor of ten below the largest"
+    caption = "✖ error, ▲ warning, ● note, * where it starts; " if marks else ""
+    caption += "bar: signal, one block less for each factor of ten below the largest"
     table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
-    tables = {name: run.table(name, "layer") for _, name, _, _ in _COLUMNS}
-    shown = [column for column in _COLUMNS if not np.isnan(tables[column[1]]).all()]
+    tables = {name: run.table(name, "layer") for _, name, _, _ in COLUMNS}
+    shown = [column for column in COLUMNS if not np.isnan(tables[column[1]]).all()]
     kind = max(map(len, (*run.schema.activations, "activation")), default=0)
-    room = WIDTH - 4 - kind - BAR - 2 * (len(shown) + 3) - sum(width for *_, width in shown)
+    room = WIDTH - 4 - kind - BAR - 2 * (len(shown) + 3) - sum(width for *_, width in shown) - (4 if marks else 0)
+    if marks:
+        table.add_column("", width=2)
     table.add_column("layer", no_wrap=True)
     table.add_column("activation", no_wrap=True)
     for heading, name, _, width in shown:
@@ -178,7 +216,8 @@ def _layers(run: Run) -> RenderableType:
             cells.append(_cell(tables[name][:, row], now, form))
             if name == "signal_rms":
                 cells.append(bar(signal[row], signal))
-        table.add_row(Text(cropped(path, max(room, 12))), run.schema.activations[row], *cells)
+        found = [Text(marks.get(run.layers[row], ""))] if marks else []
+        table.add_row(*found, Text(cropped(path, max(room, 12))), run.schema.activations[row], *cells)
     return table
 
 

@@ -1,0 +1,133 @@
+// What is chosen and what follows from it: which runs, rows, steps and colours. Draws nothing.
+
+import { short } from "./dom.js";
+import { powers, RUN_DASHES, runColor } from "./look.js";
+import { raster, span } from "./raster.js";
+import * as address from "./state.js";
+
+const FIRST_RUNS = 3;
+
+export class App {
+  constructor(store, listing) {
+    this.store = store;
+    this.listing = listing;
+    this.state = address.read();
+    this.colorPlaces = new Map();
+    this.dark = address.isDark();
+    this.raster = raster;
+    this.powers = powers;
+  }
+
+  // Runs.
+
+  good() {
+    return this.listing.runs.filter((run) => !run.reason);
+  }
+
+  shown() {
+    const { runs } = this.state;
+    const good = this.good();
+    if (!runs) return good.filter((run) => run !== this.band(true)).slice(0, FIRST_RUNS);
+    return good.filter((run) => runs.includes(run.name)).slice(0, address.MOST_RUNS);
+  }
+
+  /** The run whose layers name the rows. */
+  focus() {
+    return this.shown().find((run) => run.name === this.state.focus) || this.shown()[0];
+  }
+
+  /** The baseline that gives the healthy band; one from the zoo if none was chosen. */
+  band(fromZoo = false) {
+    if (this.state.band === "-") return undefined;
+    const named = !fromZoo && this.good().find((run) => run.name === this.state.band);
+    return named || this.good().find((run) => run.facts.baseline);
+  }
+
+  /** The place of a run among the colours, which it keeps while it is shown. */
+  place(run) {
+    const shown = this.shown().map((other) => other.name);
+    for (const name of this.colorPlaces.keys()) if (!shown.includes(name)) this.colorPlaces.delete(name);
+    for (const name of shown) {
+      const taken = [...this.colorPlaces.values()];
+      if (!this.colorPlaces.has(name)) this.colorPlaces.set(name, RUN_DASHES.findIndex((_, i) => !taken.includes(i)));
+    }
+    return this.colorPlaces.get(run.name);
+  }
+
+  color(run) {
+    return runColor(this.place(run), this.dark);
+  }
+
+  dash(run) {
+    return RUN_DASHES[this.place(run)];
+  }
+
+  // The statistic.
+
+  statistic() {
+    const { statistics } = this.listing;
+    const of = (name) => statistics.find((s) => s.of === "layer" && s.name === name);
+    return of(this.state.statistic) || of("signal_rms");
+  }
+
+  logarithmic(statistic = this.statistic()) {
+    const { scale } = this.state;
+    return statistic === this.statistic() && scale !== "auto" ? scale === "log" : statistic.logarithmic;
+  }
+
+  spanOf(tables) {
+    return span(tables, true, this.listing.lowest_decades);
+  }
+
+  overall(name) {
+    return this.listing.statistics.filter((s) => s.of === "overall").findIndex((s) => s.name === name);
+  }
+
+  // Rows.
+
+  /** The layers of a run that pass the filter, as indices in depth order. */
+  rows(run) {
+    const words = this.state.filter.toLowerCase().split(/\s+/).filter(Boolean);
+    const all = run.schema.layers.map((_, row) => row);
+    return words.length ? all.filter((row) => words.some((word) => run.schema.layers[row].toLowerCase().includes(word))) : all;
+  }
+
+  names(run) {
+    run.short ||= short(run.schema.layers);
+    return run.short;
+  }
+
+  /**
+   * Where a run's layers go among the rows of the focused run: pairs of height and row index.
+   *
+   * By name where the two share at least half of their layers; else by relative depth.
+   */
+  places(run, rows) {
+    const focus = this.focus();
+    if (run === focus) return rows.map((row, y) => [y, row]);
+    const known = new Map(run.schema.layers.map((path, row) => [path, row]));
+    const shared = focus.schema.layers.filter((path) => known.has(path)).length;
+    if (2 * shared >= focus.schema.layers.length) {
+      return rows.map((row, y) => [y, known.get(focus.schema.layers[row])]).filter(([, row]) => row !== undefined);
+    }
+    const own = this.rows(run);
+    const stretch = own.length > 1 ? (rows.length - 1) / (own.length - 1) : 1;
+    return own.map((row, i) => [i * stretch, row]);
+  }
+
+  // Time.
+
+  extent() {
+    return [0, Math.max(1, ...this.shown().map((run) => run.last_step + 1))];
+  }
+
+  range() {
+    const [low, high] = this.extent();
+    const { from, to } = this.state;
+    return from !== null && to !== null && to > from ? [from, to] : [low, high];
+  }
+
+  step() {
+    return this.state.step === null ? this.focus()?.last_step ?? 0 : this.state.step;
+  }
+}

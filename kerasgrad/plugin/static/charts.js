@@ -1,0 +1,219 @@
+// The other charts: loss and norm over time, profiles over depth at the chosen step, one layer in detail.
+
+import { cropped, h, plain } from "./dom.js";
+import { MARGIN } from "./heatmap.js";
+import { colors, draw, layout, logAxis, rowTicks, steps } from "./look.js";
+import { quantile, thinned } from "./raster.js";
+
+const BAND = [0.1, 0.9]; // of the baseline's samples, at each depth
+const BAND_SAMPLES = 500;
+
+/** Loss above, gradient norm below, on the heat map's time axis. */
+export function overview(app, element, tables) {
+  const [from, to] = app.range();
+  const traces = [];
+  for (const run of app.shown()) {
+    const table = tables.get(run.name);
+    if (!table) continue;
+    for (const [name, yaxis] of [["loss", "y"], ["gradient_norm", "y2"]]) {
+      const values = table.column(app.overall(name));
+      const line = { color: app.color(run), dash: app.dash(run), width: 1.5 };
+      const hovertemplate = `${plain(run.label)}: %{y:.3g}<extra></extra>`;
+      traces.push({ ...thinned(table.steps, values, from, to), yaxis, mode: "lines", line, hovertemplate });
+    }
+  }
+  const c = colors(app.dark);
+  const step = app.step();
+  const title = (text) => ({ text, standoff: 4, font: { size: 11 } });
+  const figure = layout(app.dark, {
+    margin: { ...MARGIN, t: 4, b: 6 },
+    hovermode: "x",
+    xaxis: steps(from, to, { showticklabels: false, anchor: "y2", showgrid: true }),
+    yaxis: { domain: [0.54, 1], title: title("loss"), nticks: 4, fixedrange: true },
+    shapes: [{ type: "line", x0: step, x1: step, y0: 0, y1: 1, yref: "paper", line: { color: c.line, width: 1 } }],
+  });
+  const norms = traces.filter((trace) => trace.yaxis === "y2").flatMap((trace) => trace.y);
+  figure.yaxis2 = { ...figure.yaxis, ...logAxis(norms, 2), domain: [0, 0.46], title: title("norm") };
+  return draw(element, traces, figure).then(() => listen(app, element));
+}
+
+function listen(app, element) {
+  if (element.listening) return;
+  element.listening = true;
+  element.on("plotly_relayout", (change) => app.zoomed(change));
+}
+
+/** A statistic over depth at the chosen step, the runs over one another; `band` is a healthy run's, or a usual range. */
+export function profile(app, element, tables, statistic, { logarithmic, band, usual }) {
+  const focus = app.focus();
+  const rows = app.rows(focus);
+  const c = colors(app.dark);
+  const traces = [];
+  const shapes = [];
+  if (usual) {
+    const all = { type: "rect", yref: "paper", y0: 0, y1: 1, line: { width: 0 }, layer: "below" };
+    shapes.push({ ...all, x0: usual[0], x1: usual[1], fillcolor: "#009e73", opacity: 0.15 });
+  }
+  if (band) traces.push(...banded(app, band, rows, logarithmic));
+  for (const run of app.shown()) {
+    const table = tables.get(run.name);
+    if (!table) continue;
+    const places = app.places(run, rows);
+    const sample = table.before(app.step());
+    const x = places.map(([, row]) => shownValue(sample < 0 ? NaN : table.at(sample, row), logarithmic));
+    const line = { color: app.color(run), dash: app.dash(run), width: 1.5 };
+    const text = places.map(([, row]) => `${plain(run.schema.layers[row])}<br>${plain(run.label)}`);
+    traces.push({
+      x, y: places.map(([y]) => y), text, mode: "lines+markers", line, marker: { size: 4 },
+      hovertemplate: "%{text}: %{x:.3g}<extra></extra>",
+    });
+  }
+  return over(app, element, rows, traces, { title: statistic, logarithmic, shapes, c });
+}
+
+const shownValue = (value, logarithmic) => {
+  if (!Number.isFinite(value)) return null;
+  return logarithmic ? Math.abs(value) || null : value;
+};
+
+function banded(app, { run, table }, rows, logarithmic) {
+  const places = app.places(run, rows);
+  const every = Math.max(1, Math.floor(table.length / BAND_SAMPLES));
+  const [low, high] = [[], []];
+  const y = [];
+  for (const [place, row] of places) {
+    const values = [];
+    for (let s = 0; s < table.length; s += every) {
+      const value = shownValue(table.at(s, row), logarithmic);
+      if (value !== null) values.push(value);
+    }
+    if (!values.length) continue;
+    values.sort((one, other) => one - other);
+    low.push(quantile(values, BAND[0]));
+    high.push(quantile(values, BAND[1]));
+    y.push(place);
+  }
+  const common = { y, mode: "lines", line: { width: 0 }, hoverinfo: "skip" };
+  return [{ ...common, x: low }, { ...common, x: high, fill: "tonextx", fillcolor: "rgba(0,158,115,0.22)" }];
+}
+
+/** Dead, dormant and zero share of the focused run's layers at the chosen step. */
+export function units(app, element, tables) {
+  const focus = app.focus();
+  const rows = app.rows(focus);
+  const c = colors(app.dark);
+  const kinds = [
+    ["dead_fraction", "dead", "#d55e00", "square"],
+    ["dormant_fraction", "dormant", app.dark ? "#56b4e9" : "#0072b2", "diamond-open"],
+    ["activation_zeros", "zeros", c.faint, "circle-open"],
+  ];
+  const traces = [];
+  for (const [statistic, name, color, symbol] of kinds) {
+    const table = tables.get(statistic);
+    if (!table) continue;
+    const sample = table.before(app.step());
+    const x = rows.map((row) => shownValue(sample < 0 ? NaN : table.at(sample, row), false));
+    const text = rows.map((row) => plain(focus.schema.layers[row]));
+    const y = rows.map((_, i) => i);
+    traces.push({
+      x, y, text, name, mode: "markers", marker: { color, symbol, size: 7 },
+      hovertemplate: `%{text}: %{x:.1%} ${name}<extra></extra>`,
+    });
+  }
+  return over(app, element, rows, traces, { title: "share of units or entries", shares: true, c });
+}
+
+/** A chart with the layers from top to bottom. */
+function over(app, element, rows, traces, { title, logarithmic, shares, shapes = [], c }) {
+  const focus = app.focus();
+  const names = app.names(focus);
+  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 14))), element.clientHeight - 50);
+  const chosen = rows.findIndex((row) => focus.schema.layers[row] === app.state.layer);
+  const numbers = [...traces.flatMap((trace) => trace.x), ...shapes.flatMap((shape) => [shape.x0, shape.x1])];
+  const xaxis = { title: { text: title, standoff: 6 }, ...(logarithmic ? logAxis(numbers, 5) : { nticks: 6 }) };
+  if (shares) Object.assign(xaxis, { range: [-0.03, 1.03], tickformat: ".0%" });
+  if (chosen >= 0) {
+    const box = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: chosen - 0.5, y1: chosen + 0.5 };
+    shapes.push({ ...box, line: { color: c.faint, width: 1 } });
+  }
+  const figure = layout(app.dark, {
+    margin: { l: 118, r: 26, t: 4, b: 34 },
+    hovermode: "closest",
+    showlegend: Boolean(shares),
+    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: -0.4, font: { size: 10 }, entrywidth: 56 },
+    xaxis,
+    yaxis: { range: [rows.length - 0.5, -0.5], tickvals, ticktext, fixedrange: true },
+    shapes,
+  });
+  if (shares) figure.margin.t = 24;
+  return draw(element, traces, figure).then(() => {
+    if (element.listening) return;
+    element.listening = true;
+    element.on("plotly_click", (event) => app.chooseRow(Math.round(event.points[0].y)));
+  });
+}
+
+/** Time step within the sequence by training step, of one recurrent layer. */
+export function throughTime(app, element, table) {
+  const [from, to] = app.range();
+  const c = colors(app.dark);
+  const columns = Math.max(50, element.clientWidth - MARGIN.l - MARGIN.r);
+  const rows = Array.from({ length: table.rows }, (_, i) => i);
+  const [low, high] = app.spanOf([table]);
+  const { x0, dx, cells, bad } = app.raster(table, rows, { from, to, columns, logarithmic: true, bottom: low });
+  const common = { type: "heatmap", x0, dx, y0: 0, dy: 1, hoverinfo: "none" };
+  const colorbar = { thickness: 10, xpad: 3, outlinewidth: 0, len: 1, ...app.powers(low, high) };
+  const traces = [{ ...common, z: cells, zmin: low, zmax: high, colorscale: "Viridis", colorbar }];
+  if (bad) traces.push({ ...common, z: bad, colorscale: [[0, c.bad], [1, c.bad]], zmin: 0, zmax: 1, showscale: false });
+  const figure = layout(app.dark, {
+    plot_bgcolor: c.none,
+    margin: { ...MARGIN, t: 4, b: 20 },
+    xaxis: steps(from, to),
+    yaxis: { range: [rows.length - 0.5, -0.5], showgrid: false, fixedrange: true, title: { text: "time step", standoff: 4 } },
+  });
+  return draw(element, traces, figure).then(() => listen(app, element));
+}
+
+/** One small chart over time, of one statistic of the chosen layer. */
+export function small(app, element, series, { name, logarithmic }) {
+  const [from, to] = app.range();
+  const traces = series.map(({ run, table }) => {
+    const values = table.column(0);
+    const shown = logarithmic ? values.map((value) => Math.abs(value) || NaN) : values;
+    const line = { color: app.color(run), dash: app.dash(run), width: 1.5 };
+    const hovertemplate = `${plain(run.label)}: %{y:.3g}<extra></extra>`;
+    return { ...thinned(table.steps, shown, from, to, 400), mode: "lines", line, hovertemplate };
+  });
+  const figure = layout(app.dark, {
+    margin: { l: 56, r: 24, t: 20, b: 22 },
+    title: { text: name, font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
+    hovermode: "x",
+    xaxis: steps(from, to, { nticks: 4, showgrid: true }),
+    yaxis: { ...(logarithmic ? logAxis(traces.flatMap((trace) => trace.y), 3) : { nticks: 4 }), fixedrange: true },
+  });
+  // Without buttons: by keyboard one would have to walk through those of a dozen charts.
+  return draw(element, traces, figure, false).then(() => listen(app, element));
+}
+
+/** Histogram of the chosen layer's gradient over time: log10 |g| by step, colour the share of the entries. */
+export function histogram(app, element, table, bins) {
+  const [from, to] = app.range();
+  const rows = Array.from({ length: table.rows }, (_, i) => i);
+  const { x0, dx, cells } = app.raster(table, rows, { from, to, columns: 400, logarithmic: false, bottom: 0 });
+  const entries = cells[0].map((_, column) => cells.reduce((sum, row) => sum + (row[column] || 0), 0));
+  const z = cells.map((row) => row.map((count, column) => (count > 0 ? count / entries[column] : NaN)));
+  const edges = bins.map(Number);
+  const tickvals = rows.filter((row) => row % 8 === 1);
+  const ticktext = tickvals.map((row) => `10<sup>${Math.round(Math.log10(edges[row]))}</sup>`);
+  const figure = layout(app.dark, {
+    margin: { l: 52, r: 70, t: 20, b: 22 },
+    title: { text: "histogram of |g|", font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
+    xaxis: steps(from, to, { nticks: 4 }),
+    yaxis: { tickvals, ticktext, fixedrange: true, showgrid: false },
+  });
+  const colorbar = { thickness: 10, outlinewidth: 0, len: 1, tickformat: ".0%" };
+  const trace = { type: "heatmap", x0, dx, y0: 0, dy: 1, z, colorscale: "Viridis", colorbar, hoverinfo: "none" };
+  return draw(element, [trace], figure).then(() => listen(app, element));
+}
+
+export const placeholder = (text) => h("p", { class: "hint" }, text);

@@ -1,0 +1,42 @@
+// Small helpers around the document. Text goes in as text, never as markup.
+
+/** Makes an element: h("button", {class: "x", onclick: f}, "text", child). */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name in element && name !== "list" && name !== "style") element[name] = value;
+    else if (value !== false && value != null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child != null && child !== false));
+  return element;
+}
+
+/** Plotly reads a little markup in its texts; this makes a name come out as it is written. */
+export function plain(text) {
+  return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+/** A path with its end kept, which tells layers apart. */
+export function cropped(text, length) {
+  return text.length <= length ? text : "…" + text.slice(text.length - length + 1);
+}
+
+/** A number with three significant digits. */
+export function number(value) {
+  if (value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return "NaN or infinite";
+  const size = Math.abs(value);
+  if (value === 0 || (size >= 1e-2 && size < 1e4)) return String(Number(value.toPrecision(3)));
+  return value.toExponential(1);
+}
+
+export const whole = (value) => Number(value).toLocaleString("en");
+
+/** Paths without the folder that all of them are in. */
+export function short(paths) {
+  const folders = paths.map((path) => path.split("/").slice(0, -1));
+  let shared = 0;
+  while (folders.length && folders.every((f) => f.length > shared && f[shared] === folders[0][shared])) shared++;
+  return paths.map((path) => path.split("/").slice(shared).join("/"));
+}

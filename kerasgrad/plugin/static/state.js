@@ -1,0 +1,72 @@
+// What is chosen, kept in the address of the page so that a view can be shared: #kerasgrad&p.kerasgrad.layer=...
+
+export const MOST_RUNS = 8;
+const PREFIX = "p.kerasgrad.";
+const DEFAULTS = {
+  runs: null, // names, null: the first ones
+  focus: "", // the run whose layers name the rows
+  statistic: "signal_rms",
+  scale: "auto", // auto, log, linear
+  filter: "",
+  step: null, // null: the newest
+  layer: "",
+  from: null,
+  to: null,
+  band: "", // the run that gives the healthy band; "-" for none
+  time: "", // recurrent layer
+};
+const NUMBERS = ["step", "from", "to"];
+
+/** The page around the frame, where the address is; the frame itself when it is opened alone. */
+function page() {
+  try {
+    return window.parent.location.hash === undefined ? window : window.parent;
+  } catch {
+    return window;
+  }
+}
+
+export function read() {
+  const state = { ...DEFAULTS };
+  for (const item of page().location.hash.slice(1).split("&")) {
+    const [name, value = ""] = item.split("=");
+    const key = decodeURIComponent(name).replace(PREFIX, "");
+    if (!decodeURIComponent(name).startsWith(PREFIX) || !(key in DEFAULTS)) continue;
+    if (key === "runs") state.runs = value.split(",").filter(Boolean).map(decodeURIComponent);
+    else if (NUMBERS.includes(key)) state[key] = Number.isFinite(parseFloat(value)) ? parseFloat(value) : null;
+    else state[key] = decodeURIComponent(value);
+  }
+  return state;
+}
+
+export function write(state) {
+  const { location, history } = page();
+  const others = location.hash.slice(1).split("&").filter((item) => item && !item.startsWith(PREFIX));
+  const own = Object.keys(DEFAULTS)
+    .filter((key) => state[key] !== DEFAULTS[key] && state[key] !== null)
+    .map((key) => `${PREFIX}${key}=${[state[key]].flat().map(encodeURIComponent).join(",")}`);
+  const hash = "#" + [...others, ...own].join("&");
+  if (hash !== location.hash) history.replaceState(history.state, "", hash);
+}
+
+/** Calls back when somebody changes the address by hand. */
+export function onAddress(callback) {
+  page().addEventListener("hashchange", callback);
+}
+
+export function isDark() {
+  try {
+    return window.parent.document.body.classList.contains("dark-mode");
+  } catch {
+    return false;
+  }
+}
+
+export function onTheme(callback) {
+  try {
+    const body = window.parent.document.body;
+    new MutationObserver(callback).observe(body, { attributes: true, attributeFilter: ["class"] });
+  } catch {
+    // Opened alone: there is no page around it whose theme could change.
+  }
+}

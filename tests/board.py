@@ -1,0 +1,151 @@
+"""What the tests of the tab share: runs on disk, a real TensorBoard, a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasgrad import catalogue
+from kerasgrad.events.writer import Writer
+from kerasgrad.finding import Finding
+from kerasgrad.run import Run, Sample, Schema
+
+SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
+
+# Without a sandbox, since CI is root in a container; and with nothing that calls its maker's servers by itself.
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--disable-default-apps", "--disable-dev-shm-usage", "--disable-quic",
+]  # fmt: skip
+
+LAYERS = ("stem", "block/dense", "block/<script>alert(1)</script>", "block/<b>a&b</b>", "head")
+STATISTICS = (
+    "signal_rms", "gradient_norm", "gradient_nonfinite", "update_ratio", "activation_zeros", "activation_nonfinite",
+    "dead_fraction", "dormant_fraction",
+)  # fmt: skip
+
+
+def schema(layers: Sequence[str] = LAYERS) -> Schema:
+    """A run of layers without variables but one."""
+    return Schema(tuple(layers), (f"{layers[0]}/kernel",), (0,), (4,), ("relu",) * len(layers), {}, (), ())
+
+
+def sample(step: int, layers: int, seed: int = 0, statistics: Sequence[str] = STATISTICS) -> Sample:
+    """Seeded numbers: magnitudes fall with depth, shares lie between 0 and 1, no entry is bad."""
+    random = np.random.default_rng([seed, step])
+    noise = random.uniform(0.5, 1, layers)
+    kinds = {"magnitude": noise * 10.0 ** np.linspace(-5, 0, layers), "share": noise, "count": np.zeros(layers)}
+
+    def kind(name: str) -> str:
+        return "count" if name.endswith("nonfinite") else "share" if name.endswith(("fraction", "zeros")) else "magnitude"
+
+    layer = {name: kinds[kind(name)].astype(np.float32) for name in statistics}
+    overall = dict.fromkeys(catalogue.names("overall"), 1.0) | {"loss": float(np.exp(-step / 50))}
+    return Sample(step, 1e9 + step, layer, {}, overall)
+
+
+def write(
+    folder: Path,
+    steps: Sequence[int],
+    layers: Sequence[str] = LAYERS,
+    *,
+    seed: int = 0,
+    findings: Sequence[Finding] = (),
+    **facts: Any,
+) -> None:
+    """Writes a run as the monitor does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writer = Writer(folder, schema(layers), 2.0)
+    for step in steps:
+        writer.sample(sample(step, len(layers), seed))
+    writer.facts(steps[-1], {"model": folder.parent.name, **facts})
+    writer.findings(steps[-1], findings)
+    writer.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def ask(url: str) -> bytes:
+    """The answer of a server."""
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return bytes(answer.read())
+
+
+def refusal(url: str) -> tuple[int, bytes]:
+    """Status and text of an answer that is an error."""
+    try:
+        ask(url)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+    return 200, b""
+
+
+def listed(url: str) -> dict[str, Any]:
+    """The runs that the plugin lists, by name."""
+    return {run["name"]: run for run in json.loads(ask(f"{url}/data/plugin/kerasgrad/runs"))["runs"]}
+
+
+@contextlib.contextmanager
+def tensorboard(log_dir: Path, *flags: str, runs: int) -> Iterator[str]:
+    """A TensorBoard that has read all runs, as `tensorboard --logdir` starts it; its address."""
+    port = free_port()
+    program = os.path.join(os.path.dirname(sys.executable), "tensorboard")
+    command = [program, "--logdir", str(log_dir), "--port", str(port), "--reload_interval", "1", *flags]
+    with (log_dir.parent / f"tensorboard-{port}.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(lambda: len(listed(url)) >= runs)
+            wait_for(lambda: _settled(url))
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _settled(url: str) -> bool:
+    """Whether two looks one second apart find the same samples."""
+    first = {name: run.get("last_step") for name, run in listed(url).items()}
+    time.sleep(1.2)
+    return first == {name: run.get("last_step") for name, run in listed(url).items()}
+
+
+def wait_for(condition: Any, seconds: float = 120) -> None:
+    """Waits until a condition holds; a server that does not answer yet counts as no."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if condition():
+                return
+        time.sleep(0.2)
+    raise TimeoutError(f"After {seconds} s it still does not hold.")
+
+
+def browser_path(own: str) -> str | None:
+    """Where there is a Chromium: on the path, or Playwright's own."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    return next((path for path in found if path), own if os.path.exists(own) else None)
+
+
+def load(log_dir: Path, run: str) -> Run:
+    """The same run as the library reads it."""
+    return Run.load(log_dir / run)

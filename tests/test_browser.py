@@ -1,0 +1,428 @@
+"""The tab as a person has it: a real TensorBoard, a real Chromium, offline. Screenshots go to `build/screenshots`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import board
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Frame, Page, sync_playwright
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.run import Run
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Playwright's own pipes
+
+FINDING = Finding(
+    "vanishing_gradient", Severity.WARNING, "The signal dies.", ("stem", "block/dense"), "block/dense", 10, "first / last",
+    1e-5, 1e-3, 11, ("sigmoids",), ("use_relu",),
+)  # fmt: skip
+PATIENCE = 300_000
+"""Milliseconds; the machine may be busy with other things."""
+
+NASTY = "block/<script>alert(1)</script>"
+HEAT = ".heats .card .heat"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium; the tests are skipped where there is none."""
+    with sync_playwright() as playwright:
+        path = board.browser_path(playwright.chromium.executable_path)
+        if path is None:
+            pytest.skip("no Chromium for the tests of the tab: apt-get install chromium")
+        chromium = playwright.chromium.launch(executable_path=path, args=board.FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(PATIENCE)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that must stay without errors, dialogs and requests to other hosts."""
+    wrong: list[str] = []
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" and not _is_icon(said) else None)
+    opened.on("dialog", lambda dialog: (wrong.append("a dialog: a name was run as a program"), dialog.dismiss()))
+    opened.on("request", lambda request: None if _is_local(request.url) else wrong.append(f"asked {request.url}"))
+    yield opened
+    assert not wrong
+
+
+def _is_icon(said: Any) -> bool:
+    """TensorBoard has no icon for a frame that is opened alone, which browsers ask for."""
+    return str(said.location["url"]).endswith("/favicon.ico")
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("browser") / "logs"
+    board.write(root / "one" / "gradients", range(0, 40, 2), findings=[FINDING])
+    board.write(root / "two" / "gradients", range(0, 60, 2), seed=1)
+    board.write(root / "zoo" / "gradients", range(0, 60, 2), seed=2, baseline="plain.relu")
+    for i in range(7):
+        board.write(root / f"more{i}" / "gradients", range(3), ("a", "b"), seed=i)
+    (root / "torn" / "gradients").mkdir(parents=True)
+    whole = next((root / "one" / "gradients").iterdir())
+    (root / "torn" / "gradients" / whole.name).write_bytes(whole.read_bytes()[:900])
+    return root
+
+
+@pytest.fixture(scope="module")
+def url(logs: Path) -> Iterator[str]:
+    with board.tensorboard(logs, runs=11) as address:
+        yield address
+
+
+@pytest.fixture
+def opened(page: Page, url: str) -> Callable[..., Frame]:
+    """Opens the tab with a state in its address."""
+
+    def tab(query: str = "", **state: Any) -> Frame:
+        return visit(page, url, query, **{"runs": "one/gradients,two/gradients", **state})
+
+    return tab
+
+
+def visit(page: Page, url: str, query: str = "", **state: Any) -> Frame:
+    chosen = "".join(f"&p.kerasgrad.{name}={quote(str(value), safe=',')}" for name, value in state.items())
+    page.goto("about:blank")
+    page.goto(f"{url}/{query}#kerasgrad{chosen}")
+    return frame_of(page)
+
+
+def frame_of(page: Page) -> Frame:
+    element = page.wait_for_selector("iframe", timeout=PATIENCE)
+    assert element is not None
+    frame = element.content_frame()
+    assert frame is not None
+    frame.wait_for_selector(".app[data-complete]", timeout=PATIENCE)
+    return frame
+
+
+def settled(frame: Frame, what: str = "complete", change: Callable[[], Any] | None = None) -> None:
+    """Does something and waits until the tab was drawn once more."""
+    count = f"() => Number(document.querySelector('.app').dataset.{what} || 0)"
+    before = frame.evaluate(count)
+    if change is not None:
+        change()
+    frame.wait_for_function(f"{count}() > {before}".replace("() => Number", "(() => Number").replace("|| 0)()", "|| 0))()"))
+
+
+def shot(page: Page, name: str) -> None:
+    board.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=board.SCREENSHOTS / f"{name}.png")
+
+
+def cells(frame: Frame, card: int = 0) -> Any:
+    """The numbers that a heat map was drawn from: [rows, columns]."""
+    drawn = frame.evaluate(f"Array.from(document.querySelectorAll('{HEAT}')[{card}].data[0].z, (row) => Array.from(row))")
+    return np.array(drawn, np.float64)
+
+
+def spot(frame: Frame, card: int, step: float, row: int) -> tuple[float, float]:
+    """Where on the page a cell of a heat map is."""
+    place = frame.evaluate(
+        f"""([step, row]) => {{
+            const plot = document.querySelectorAll('{HEAT}')[{card}];
+            plot.scrollIntoView({{block: 'center'}});
+            const box = plot.getBoundingClientRect();
+            const {{xaxis, yaxis}} = plot._fullLayout;
+            return [box.left + xaxis._offset + xaxis.d2p(step), box.top + yaxis._offset + yaxis.d2p(row)];
+        }}""",
+        [step, row],
+    )
+    frame_box = frame.frame_element().bounding_box()
+    assert frame_box is not None
+    return frame_box["x"] + place[0], frame_box["y"] + place[1]
+
+
+def address(page: Page) -> str:
+    return page.evaluate("decodeURIComponent(location.hash)")  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("loader", ["rust", "python"])
+def test_the_heat_map_shows_the_runs_numbers(page: Page, tmp_path: Path, logs: Path, loader: str) -> None:
+    shutil.copytree(logs / "one", tmp_path / "logs" / "one")
+    run = Run.load(logs / "one")
+    with board.tensorboard(tmp_path / "logs", *([] if loader == "rust" else ["--load_fast=false"]), runs=1) as address:
+        page.goto(address)
+        page.get_by_text("Gradient Flow").click()
+        frame = frame_of(page)
+        drawn = cells(frame)
+        expected = np.log10(run.table("signal_rms", "layer")).T
+        assert drawn.shape[0] == len(run.layers)
+        assert np.allclose(drawn[:, : expected.shape[1]], expected, atol=1e-5)
+        assert frame.locator(f"{HEAT} image").count() == 1, "drawn as a picture, not cell by cell"
+        shot(page, f"heat-map-{loader}")
+
+
+def test_several_runs_share_one_colour_scale(opened: Callable[..., Frame], logs: Path) -> None:
+    frame = opened()
+    ends = frame.evaluate(f"Array.from(document.querySelectorAll('{HEAT}'), (p) => [p.data[0].zmin, p.data[0].zmax])")
+    tables = [np.log10(Run.load(logs / name).table("signal_rms", "layer")) for name in ("one", "two")]
+    assert ends[0] == ends[1]
+    assert ends[0] == pytest.approx([min(t.min() for t in tables), max(t.max() for t in tables)], abs=1e-5)
+
+
+def test_runs_can_be_chosen_up_to_eight(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened()
+    assert frame.locator(HEAT).count() == 2
+    settled(frame, change=lambda: frame.get_by_label("show two").uncheck())
+    assert frame.locator(HEAT).count() == 1 and "runs=one/gradients" in address(page).replace("two", "")
+    for i in range(7):
+        settled(frame, change=lambda i=i: frame.get_by_label(f"show more{i}").check())
+    assert frame.locator(HEAT).count() == 8
+    assert frame.get_by_label("show two").is_disabled()
+
+
+def test_a_torn_run_is_grey_with_its_reason(opened: Callable[..., Frame]) -> None:
+    frame = opened()
+    torn = frame.locator(".run.bad")
+    assert torn.count() == 1 and torn.locator("input").is_disabled()
+    assert "no sample" in torn.inner_text() or "names of its layers" in torn.inner_text()
+
+
+def test_hover_says_layer_step_and_value(opened: Callable[..., Frame], page: Page, logs: Path) -> None:
+    frame = opened()
+    page.mouse.move(*spot(frame, 0, 21, 1))
+    readout = frame.locator(".readout").first
+    board.wait_for(lambda: readout.inner_text() != "", 20)
+    text = readout.inner_text()
+    value = Run.load(logs / "one").layer("signal_rms")["block/dense"][10]
+    assert "block/dense" in text and "step 20" in text
+    assert float(text.split()[-1]) == pytest.approx(value, rel=0.06)
+
+
+def test_a_click_opens_the_layer_and_the_address_keeps_it(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened()
+    settled(frame, change=lambda: page.mouse.click(*spot(frame, 1, 31, 3)))
+    detail = frame.locator(".detail")
+    assert "block/<b>a&b</b>" in detail.locator("h3").inner_text()
+    shown = detail.locator(".small:not([hidden])").evaluate_all("plots => plots.map((p) => p.dataset.name)")
+    assert set(shown) == set(board.STATISTICS)
+    assert "p.kerasgrad.step=30" in address(page) and "focus=two/gradients" in address(page)
+    page.reload()
+    again = frame_of(page)
+    assert "block/<b>a&b</b>" in again.locator(".detail h3").inner_text()
+    assert again.locator("output").inner_text() == "30"
+    shot(page, "layer")
+
+
+def test_names_are_text_and_never_markup(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened(layer=NASTY)
+    ticks = frame.locator(f"{HEAT} .ytick text").all_text_contents()[:5]
+    assert any("<script>alert(1)" in tick or "alert(1)</script>" in tick for tick in ticks), ticks
+    assert any("<b>a&b</b>" in tick for tick in ticks), ticks
+    assert frame.locator(".detail h3").inner_text().startswith(NASTY)
+    scripts = frame.evaluate("Array.from(document.scripts, (script) => script.textContent).join()")
+    assert "alert" not in scripts
+
+
+def test_zoom_is_linked_and_a_double_click_ends_it(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened()
+    ranges = f"Array.from(document.querySelectorAll('{HEAT}, .overview'), (p) => p.layout.xaxis.range)"
+    start, end = spot(frame, 0, 10, 1), spot(frame, 0, 30, 1)
+
+    def drag() -> None:
+        page.mouse.move(*start)
+        page.mouse.down()
+        page.mouse.move(*end, steps=5)
+        page.mouse.up()
+
+    settled(frame, change=drag)
+    zoomed = frame.evaluate(ranges)
+    assert len(zoomed) == 3 and zoomed[0] == zoomed[1] == zoomed[2]
+    assert zoomed[0] == pytest.approx([10, 30], abs=1.0)
+    assert "p.kerasgrad.from=" in address(page)
+
+    def whole_again() -> bool:
+        page.mouse.dblclick(*start)  # on a busy machine the two clicks may be too far apart to be one
+        page.wait_for_timeout(1000)
+        return bool(frame.evaluate(ranges) == [[0, 59]] * 3)
+
+    board.wait_for(whole_again, 60)
+    assert "p.kerasgrad.from=" not in address(page)
+
+
+def test_filter_statistic_and_scale(opened: Callable[..., Frame], page: Page, logs: Path) -> None:
+    frame = opened()
+    settled(frame, change=lambda: frame.get_by_label("layers with").fill("block"))
+    assert cells(frame).shape[0] == 3
+    settled(frame, change=lambda: frame.get_by_label("statistic").select_option("dead_fraction"))
+    expected = Run.load(logs / "one").table("dead_fraction", "layer").T[1:4]
+    assert np.allclose(cells(frame)[:, : expected.shape[1]], expected, atol=1e-6), "a share has a linear scale"
+    settled(frame, change=lambda: frame.get_by_label("scale").select_option("log"))
+    assert np.allclose(cells(frame)[:, : expected.shape[1]], np.log10(expected), atol=1e-5)
+    assert "filter=block" in address(page) and "scale=log" in address(page)
+
+
+def test_the_slider_moves_the_profile(opened: Callable[..., Frame], logs: Path) -> None:
+    frame = opened(runs="one/gradients")
+    frame.locator("#step").focus()
+    settled(frame, "moved", lambda: frame.locator("#step").press("Home"))
+    assert frame.locator("output").inner_text() == "0"
+    drawn = frame.evaluate("document.querySelectorAll('.third')[0].data.at(-1).x")
+    assert drawn == pytest.approx(Run.load(logs / "one").table("signal_rms", "layer")[0].tolist(), rel=1e-6)
+    units = frame.evaluate("document.querySelectorAll('.third')[1].data.map((trace) => [trace.name, Array.from(trace.x)])")
+    assert dict(units)["dead"] == pytest.approx(Run.load(logs / "one").table("dead_fraction", "layer")[0].tolist())
+
+
+def test_a_zoo_baseline_gives_the_healthy_band(opened: Callable[..., Frame], logs: Path) -> None:
+    frame = opened(runs="one/gradients")
+    assert frame.get_by_label("healthy band of").input_value() == "zoo/gradients"
+    low, high = frame.evaluate("document.querySelectorAll('.third')[0].data.slice(0, 2).map((trace) => trace.x)")
+    table = np.sort(Run.load(logs / "zoo").table("signal_rms", "layer"), axis=0)
+    assert np.allclose(low, table[3], rtol=1e-6) and np.allclose(high, table[27], rtol=1e-6)
+    settled(frame, change=lambda: frame.get_by_label("healthy band of").select_option("-"))
+    assert len(frame.evaluate("document.querySelectorAll('.third')[0].data")) == 1
+
+
+def test_a_click_on_a_finding_goes_to_its_place(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened()
+    finding = frame.locator(".finding")
+    assert finding.count() == 1
+    said = finding.inner_text()
+    for part in ("warning: vanishing_gradient", "since step 10", "The signal dies.", "first / last", "use_relu"):
+        assert part in said
+    settled(frame, change=finding.click)
+    assert frame.locator("output").inner_text() == "10"
+    assert frame.locator(".detail h3").inner_text().startswith("block/dense")
+    shot(page, "finding")
+
+
+def test_the_keyboard_is_enough(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened()
+    frame.locator(HEAT).first.focus()
+    settled(frame, "moved", lambda: page.keyboard.press("ArrowLeft"))
+    assert frame.locator("output").inner_text() == "36", "of the focused run, whose last step is 38"
+    settled(frame, "moved", lambda: page.keyboard.press("ArrowDown"))
+    settled(frame, "moved", lambda: page.keyboard.press("ArrowDown"))
+    settled(frame, change=lambda: page.keyboard.press("Enter"))
+    assert frame.locator(".detail h3").inner_text().startswith("block/dense")
+    reached = set()
+    frame.get_by_label("show more0").focus()
+    for _ in range(70):
+        page.keyboard.press("Tab")
+        reached.add(frame.evaluate("document.activeElement.id || document.activeElement.className.split(' ')[0]"))
+    assert {"statistic", "scale", "filter", "band", "live", "step", "finding", "name", "plot"} <= reached
+
+
+def test_dark_mode_follows_tensorboard(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened("?darkMode=true")
+    paper = "document.querySelector('.overview').layout.paper_bgcolor"
+    assert frame.evaluate(paper) == "#303030"
+    shot(page, "dark")
+    settled(frame, change=lambda: page.evaluate("document.body.classList.remove('dark-mode')"))
+    assert frame.evaluate(paper) == "#ffffff"
+
+
+def test_a_picture_can_be_saved(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened()
+    page.mouse.move(*spot(frame, 0, 21, 1))
+    with page.expect_download() as waiting:
+        frame.locator(f"{HEAT} .modebar-btn[data-title^='Download']").first.click()
+    assert Path(waiting.value.path()).read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_nothing_is_cut_off(opened: Callable[..., Frame], page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    frame = opened(layer="stem")
+    over = "['aside', 'main'].map((name) => document.querySelector(name)).map((part) => part.scrollWidth - part.clientWidth)"
+    assert frame.evaluate(over) == [0, 0]
+    outside = frame.evaluate(
+        """Array.from(document.querySelectorAll('.plot:not([hidden])')).flatMap((plot) => {
+            const {left, right} = plot.getBoundingClientRect();
+            return Array.from(plot.querySelectorAll('text'))
+                .map((text) => [text.textContent, text.getBoundingClientRect()])
+                .filter(([, box]) => box.width && (box.left < left - 1 || box.right > right + 1))
+                .map(([text, box]) => `${text} by ${Math.max(left - box.left, box.right - right)} px`);
+        })"""
+    )
+    assert not outside
+    assert frame.locator(".plot:not([hidden]) text").count() > 100
+    shot(page, f"whole-{size[0]}")
+
+
+def test_without_any_run_it_says_so(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    with board.tensorboard(tmp_path / "logs", runs=0) as url:
+        page.goto(f"{url}/data/plugin_entry.html?name=kerasgrad")
+        page.wait_for_selector(".notice:not([hidden])")
+        assert "no run" in page.locator(".notice").inner_text()
+
+
+def test_what_training_adds_appears_by_itself(page: Page, tmp_path: Path) -> None:
+    """A real training, watched while it runs: first one epoch, then another."""
+    import keras
+
+    import kerasgrad
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Input((6, 2)), keras.layers.LSTM(4, name="cell"), keras.layers.Dense(1, name="out")]
+    model = keras.Sequential(layers)
+    model.compile("adam", "mse")
+    monitor = kerasgrad.GradientMonitor(tmp_path / "logs" / "live", update_freq=1, histograms=True, verbose=0)
+    x, y = np.random.default_rng(0).normal(size=(64, 6, 2)).astype("float32"), np.ones((64, 1), "float32")
+    model.fit(x, y, batch_size=8, epochs=1, callbacks=[monitor], verbose=0)
+    with board.tensorboard(tmp_path / "logs", runs=1) as url:
+        frame = visit(page, url, layer="cell")
+        assert frame.locator("output").inner_text() == "7"
+        model.fit(x, y, batch_size=8, epochs=1, callbacks=[monitor], verbose=0)
+        board.wait_for(lambda: frame.locator("output").inner_text() == "15", 60)
+        board.wait_for(lambda: cells(frame).shape[1] >= 16, 20)
+        expected = np.log10(monitor.run.table("signal_rms", "layer")).T
+        drawn = cells(frame)[:, :16]
+        assert np.allclose(drawn, expected, atol=1e-5, equal_nan=True)
+        names = frame.locator(".detail .small:not([hidden])").evaluate_all("plots => plots.map((p) => p.dataset.name)")
+        assert "histogram" in names
+        over_time = monitor.run.schema.recurrent
+        assert frame.locator("#time").is_visible() == bool(over_time)
+        shot(page, "live")
+
+
+@pytest.mark.slow
+def test_ten_thousand_samples_of_a_hundred_layers(page: Page, tmp_path: Path) -> None:
+    """How long it takes is printed; what is asserted holds on a machine that does other things too."""
+    layers = tuple(f"stage{i // 25}/conv{i % 25}" for i in range(100))
+    for seed in range(2):
+        board.write(tmp_path / "logs" / f"run{seed}" / "gradients", range(10_000), layers, seed=seed)
+    with board.tensorboard(tmp_path / "logs", runs=2) as url:
+        frame = visit(page, url)
+        marks = "performance.getEntriesByName('kerasgrad ready').map((mark) => mark.startTime / 1000)"
+        ready = frame.evaluate(marks)[0]
+        assert cells(frame).shape[0] == 100
+        redraw = frame.evaluate(
+            """async () => {
+                const tab = document.querySelector('.app');
+                const before = tab.dataset.ready;
+                const start = performance.now();
+                document.querySelector('#scale').value = 'linear';
+                document.querySelector('#scale').dispatchEvent(new Event('change'));
+                while (tab.dataset.ready === before) await new Promise((done) => setTimeout(done, 5));
+                return (performance.now() - start) / 1000;
+            }"""
+        )
+        figures = {"ready_seconds": round(ready, 2), "redraw_seconds": round(redraw, 2)}
+        print(json.dumps(figures))
+        shot(page, "ten-thousand")
+        assert ready < 40 and redraw < 5

@@ -1,0 +1,183 @@
+"""Figures, the page to send, notebooks, and what a cell means."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import board
+import numpy as np
+import pytest
+
+from kerasgrad import views
+from kerasgrad.finding import Diagnosis, Finding, Severity
+from kerasgrad.run import Run, Schema
+from kerasgrad.views import cells, charts, page, text, vendor
+
+NASTY = ("<script>alert(1)</script>", "$x^2$ & <b>y</b>", "z")
+
+
+def recorded(steps: int = 6, layers: tuple[str, ...] = NASTY) -> Run:
+    rows = Schema(layers, (f"{layers[0]}/w",), (0,), (4,), ("relu",) * len(layers), {}, (layers[-1],))
+    run = Run(rows, {"model": "<i>mine</i>"})
+    for step in range(0, 2 * steps, 2):
+        sample = board.sample(step, len(layers))
+        sample.over_time = {layers[-1]: np.geomspace(1e-3, 1, 4).astype(np.float32)}
+        run.append(sample)
+    return run
+
+
+def diagnosed(run: Run) -> Diagnosis:
+    found = Finding(
+        "vanishing_gradient", Severity.WARNING, "It <b>dies</b>.", run.layers[:2], run.layers[1], 4, "first / last",
+        1e-9, 1e-3, 6, ("a sigmoid",), ("use_relu",),
+    )  # fmt: skip
+    gone = Finding("dead_units", Severity.ERROR, "Gone.", (run.layers[2],), run.layers[2], withdrawn=8)
+    return Diagnosis((gone, found), {"plateau": "too short"}, ("vanishing_gradient", "dead_units"), "mine", 6, (0, 10))
+
+
+def test_bad_cells_are_those_that_were_measured() -> None:
+    values = np.array([[1, np.nan, np.inf, np.nan], [np.nan, np.nan, 1, np.nan]], np.float32)
+    counts = np.array([[0, 0, 0, np.nan], [0, 3, 0, np.nan]], np.float32)
+    assert cells.bad(values, counts).tolist() == [[False, False, True, False], [True, True, False, False]]
+    assert cells.bad(values).tolist() == [[False, False, True, False], [False] * 4]
+
+
+def test_the_scale_spans_what_is_there() -> None:
+    values = np.array([0, -1e-3, 10, np.nan, np.inf])
+    assert cells.span(values, True) == pytest.approx((-3, 1))
+    assert cells.span(values, False) == pytest.approx((-1e-3, 10))
+    assert cells.span(np.array([1e-30, 1.0]), True) == (-cells.LOWEST_DECADES, 0.0)
+    assert cells.span(np.array([np.nan]), True) == (0.0, 1.0)
+
+
+def test_each_statistic_has_a_witness_that_counts() -> None:
+    assert cells.witness("dead_fraction") == cells.witness("saturated_fraction") == "activation_nonfinite"
+    assert cells.witness("dormant_signal_fraction") == cells.witness("signal_rms") == "gradient_nonfinite"
+
+
+def test_the_flow_figure_has_the_runs_numbers() -> None:
+    run = recorded()
+    run.table("signal_rms", "layer")[2, 1] = np.inf
+    figure = views.flow(run)
+    mesh, marked = figure.axes[0].collections[:2]
+    drawn = mesh.get_array()
+    with np.errstate(divide="ignore"):
+        expected = np.log10(run.table("signal_rms", "layer")).T
+    expected[1, 2] = np.nan
+    assert np.allclose(np.ma.filled(drawn, np.nan).reshape(expected.shape), expected, equal_nan=True)
+    assert np.ma.count(np.ma.masked_invalid(marked.get_array())) == 1
+    figure.savefig(io.BytesIO())  # the names draw too
+
+
+def test_the_other_figures_draw_what_they_say() -> None:
+    run, healthy = recorded(), recorded(9, ("a", "b", "c", "d", "e"))
+    profile = views.depth_profile(run, step=5, baseline=healthy)
+    assert profile.axes[0].lines[0].get_xdata() == pytest.approx(run.table("signal_rms", "layer")[2])
+    assert len(profile.axes[0].collections) == 1
+    dead = views.dead_units(run)
+    assert dead.axes[0].lines[0].get_xdata() == pytest.approx(run.table("dead_fraction", "layer")[-1])
+    updates = views.update_ratios(run)
+    assert len(updates.axes[0].lines) == len(run.layers)
+    over_time = views.through_time(run)
+    assert np.ma.filled(over_time.axes[0].collections[0].get_array(), np.nan).reshape(4, 6)[0] == pytest.approx([-3] * 6)
+    for figure in (profile, dead, updates, over_time):
+        figure.savefig(io.BytesIO())
+
+
+def test_figures_say_what_is_missing() -> None:
+    with pytest.raises(KeyError, match="No statistic of a layer"):
+        views.flow(recorded(), "nothing")
+    with pytest.raises(ValueError, match="no sample"):
+        views.flow(Run(recorded().schema))
+    with pytest.raises(ValueError, match="no sample at or before"):
+        views.dead_units(recorded(), step=-1)
+    bare = Run(Schema(("a",), (), (), (), ("relu",), {}))
+    with pytest.raises(ValueError, match="no recurrent layer"):
+        views.through_time(bare)
+
+
+def test_the_page_stands_alone_and_names_are_text() -> None:
+    run = recorded()
+    made = page.page(run, diagnosed(run))
+    outside = made.replace(vendor.PLOTLY.read_text(encoding="utf-8"), "")
+    assert "alert(1)" in outside and "<script>alert" not in outside and "<b>dies" not in outside
+    assert not re.search(r"(src|href)\s*=|url\(|https?:", outside)
+    assert outside.index("vanishing_gradient") < outside.index("<div class=plot"), "the findings first"
+    assert "plateau was not examined: too short" in outside and "withdrawn at step 8" in outside
+    data = re.search(r"<script id=data type='application/json'>(.*?)</script>", made)
+    assert data is not None
+    figures = json.loads(data[1])
+    assert len(figures) == made.count("class=plot id=") == len(charts.figures(run))
+    ticks = figures[1]["layout"]["yaxis"]["ticktext"]
+    assert ticks[1] == "$x^2$ &amp; &lt;b&gt;y&lt;/b&gt;"
+
+
+def test_a_page_of_a_long_run_stays_small_and_loses_no_peak() -> None:
+    run = Run(Schema(("a", "b"), (), (), (), ("relu",) * 2, {}))
+    for step in range(5000):
+        run.append(board.sample(step, 2, statistics=("signal_rms", "gradient_nonfinite")))
+    run.table("signal_rms", "layer")[3333, 1] = 1e6
+    drawn = charts.heat_map(run, "signal_rms")
+    assert len(drawn["data"][0]["x"]) == charts.COLUMNS == len(drawn["data"][0]["z"][0])
+    assert max(drawn["data"][0]["z"][1]) == pytest.approx(6)
+    assert len(page.page(run)) < 1.2 * vendor.PLOTLY.stat().st_size
+
+
+def test_a_run_without_samples_has_a_page_and_a_table() -> None:
+    run = Run(recorded().schema)
+    assert "No sample yet" in page.page(run) and "No sample yet" in run._repr_html_()
+
+
+def test_a_notebook_shows_the_table() -> None:
+    html = recorded()._repr_html_()
+    assert html.count("<tr>") == 1 + len(NASTY) and "<script" not in html and "&lt;script&gt;" in html
+    widths = [int(w) for w in re.findall(r"width:(\d+)px", html)]
+    assert widths == sorted(widths) and widths[-1] == 12 * text.BAR
+    deep = recorded(2, tuple(f"layer{i}" for i in range(100)))._repr_html_()
+    assert deep.count("<tr>") == 1 + page.MOST_LAYERS and "40 layers in the middle are left out" in deep
+
+
+def test_the_terminal_marks_the_layers_of_findings() -> None:
+    run, out = recorded(), io.StringIO()
+    text.show(run, diagnosed(run), out)
+    lines = out.getvalue().splitlines()
+    assert "\x1b" not in out.getvalue() and lines[0].startswith("mine: 1 warning")
+    rows = [line.split()[:2] for line in lines if " relu " in line]
+    assert rows[:2] == [["▲", NASTY[0]], ["▲*", "$x^2$"]]
+    assert rows[2][0] == "z", "that one was withdrawn"
+    assert max(map(len, lines)) <= text.WIDTH
+
+
+def test_without_findings_the_terminal_shows_the_report() -> None:
+    run, out = recorded(), io.StringIO()
+    text.show(run, file=out)
+    assert out.getvalue() == repr(run) + "\n"
+
+
+def test_a_person_at_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    out = io.StringIO()
+    text.show(recorded(), diagnosed(recorded()), out)
+    assert "\x1b[1;33m" in out.getvalue()
+
+
+def test_vendored_files_are_those_whose_checksum_is_noted() -> None:
+    import hashlib
+
+    assert hashlib.sha256(vendor.PLOTLY.read_bytes()).hexdigest() == vendor.SHA256
+    assert f"v{vendor.VERSION}".encode() in vendor.PLOTLY.read_bytes()[:200]
+    licence = Path(vendor.__file__).with_name("plotly-LICENSE.txt").read_text(encoding="utf-8")
+    assert licence.startswith("MIT License") and "Plotly" in licence
+
+
+def test_the_full_schema_of_the_event_tests_draws_too() -> None:
+    from test_events import SCHEMA
+    from test_events import sample as full_sample
+
+    run = Run(SCHEMA, {"model": "mine"})
+    for step in range(3):
+        run.append(full_sample(step))
+    assert page.page(run).count("class=plot id=") == 6
