@@ -32,8 +32,8 @@ def transformer(
     """A stack of attention and feed-forward layers.
 
     Args:
-        kind: `"classifier"`: reads symbols, averages over them, gives a class; `"language_model"`: sees only what came before
-            and gives the next symbol at each place; `"vision"`: reads an image in patches and gives a class.
+        kind: `"classifier"`: reads symbols, averages over them, gives a class; `"language_model"`: sees only what came
+            before and gives the next symbol at each place; `"vision"`: reads an image in patches and gives a class.
         depth: number of blocks.
         width: length of the vector at each place, a multiple of `heads`.
         heads: of each attention.

@@ -43,7 +43,7 @@ def _transformer(kind: str, note: str, **arguments: Any) -> Variant:
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "plain.sigmoid": _plain("20 sigmoid layers with Glorot weights: each leaves a quarter of the signal", activation="sigmoid"),
+    "plain.sigmoid": _plain("20 sigmoid layers with Glorot weights", activation="sigmoid"),
     "plain.sigmoid_batch_norm": _plain("the same with batch normalisation", activation="sigmoid", normalization="batch"),
     "plain.tanh": _plain("20 tanh layers with Glorot weights: the signal keeps its size", activation="tanh"),
     "plain.tanh_normal": _plain("tanh layers with weights of deviation 1", activation="tanh", initializer="normal"),
