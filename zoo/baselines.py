@@ -55,7 +55,7 @@ def load(name: str) -> Any:
         KeyError: there is no such recipe; the message lists the nearest names.
         FileNotFoundError: its weights are not kept; the message says which are.
     """
-    from zoo.recording import build, compile_for
+    from zoo.untrained import build, compile_for
 
     made, path = recipe(name), FOLDER / name / WEIGHTS
     if not path.is_file():

@@ -67,7 +67,7 @@ def _order(model: str, *expected: str, optimizer: Options) -> Recipe:
     )  # fmt: skip
 
 
-def _cifar(model: str, *expected: str, steps: int = 300, **overrides: Any) -> Recipe:
+def _cifar(model: str, *expected: str, steps: int = 200, **overrides: Any) -> Recipe:
     return Recipe(model, "cifar10", overrides, optimizer=MOMENTUM, batch=64, steps=steps, expected=expected)
 
 
@@ -75,7 +75,7 @@ def _symbols(model: str, task: str, overrides: Options, *, steps: int = 600) -> 
     return Recipe(model, task, overrides, steps=steps)
 
 
-_SENTENCES = {"vocabulary": 32, "input_shape": (16,)}
+_SENTENCES = {"vocabulary": 34, "input_shape": (16,)}
 _MODULAR = {"vocabulary": 23, "input_shape": (2,), "classes": 23}
 _PLAYS = {"vocabulary": 65, "input_shape": (64,)}
 
@@ -119,7 +119,7 @@ RECIPES: Mapping[str, Recipe] = {
         "gru.last", "seasonal", {"input_shape": (200, 1)}, optimizer=FAST_ADAM, steps=600, weights=True, compiled=True
     ),
     "lstm.sentences": Recipe(
-        "lstm.last", "sentences", {"vocabulary": 32, "input_shape": (16,), "outputs": 2, "output_activation": "softmax"},
+        "lstm.last", "sentences", {"vocabulary": 34, "input_shape": (16,), "outputs": 2, "output_activation": "softmax"},
         optimizer=FAST_ADAM, steps=600, weights=True, compiled=True,
     ),
     "gru.copy": Recipe(
@@ -137,10 +137,10 @@ RECIPES: Mapping[str, Recipe] = {
     "resnet.no_norm": _cifar("resnet.no_norm"),
     "resnet.no_shortcut_no_norm": _cifar("resnet.no_shortcut_no_norm"),
     "resnet.stochastic_depth": _cifar("resnet.stochastic_depth"),
-    "resnet.cifar.deep": _cifar("resnet.cifar", steps=150, depth=56),
-    "resnet.no_shortcut.deep": _cifar("resnet.no_shortcut", steps=150, depth=56),
-    "densenet.connected": _cifar("densenet.connected", steps=200, depth=22),
-    "densenet.no_connections": _cifar("densenet.no_connections", steps=200, depth=22),
+    "resnet.cifar.deep": _cifar("resnet.cifar", steps=100, depth=56),
+    "resnet.no_shortcut.deep": _cifar("resnet.no_shortcut", steps=100, depth=56),
+    "densenet.connected": _cifar("densenet.connected", steps=100, depth=22),
+    "densenet.no_connections": _cifar("densenet.no_connections", steps=100, depth=22),
     "unet.skips": Recipe("unet.skips", "shapes", batch=16, steps=300),
     "unet.no_skips": Recipe("unet.no_skips", "shapes", batch=16, steps=300),
     "transformer.classifier": _symbols("transformer.classifier", "sentences", _SENTENCES),

@@ -21,9 +21,10 @@ import tensorflow as tf
 
 import kerasgrad
 from kerasgrad.taps.schedule import Logarithmic
-from zoo import registry, tasks
+from zoo import tasks
 from zoo.baselines import FACTS, WEIGHTS
 from zoo.recipes import Recipe, recipe
+from zoo.untrained import NUMBERS, build, compile_for
 
 EVENT_BYTES = 180_000
 """About so large is an event file made, and a quarter more at most: the wheel holds dozens."""
@@ -31,9 +32,6 @@ EVENT_BYTES = 180_000
 
 SEEN_AGAIN = 1000
 """The final loss is that over so many of the training examples."""
-
-NUMBERS = {"adding", "seasonal"}
-"""Tasks whose answers are numbers, with a squared error; those of all others are classes."""
 
 _STATISTICS = {of: len(kerasgrad.catalogue.names(of)) for of in ("layer", "variable")}
 
@@ -54,23 +52,6 @@ class _StepTimer(keras.callbacks.Callback):
         self.seconds.append(time.perf_counter() - self._begun)
 
 
-def build(made: Recipe) -> keras.Model:
-    """The model of a recipe, untrained."""
-    return registry.build(made.model, **made.overrides)
-
-
-def compile_for(model: keras.Model, made: Recipe) -> keras.Model:
-    """Compiles a model as its recipe says, and gives it back."""
-    numbers = made.task in NUMBERS
-    model.compile(
-        keras.optimizers.get(dict(made.optimizer)),
-        "mean_squared_error" if numbers else "sparse_categorical_crossentropy",
-        metrics=[] if numbers else ["accuracy"],
-        jit_compile=made.compiled,
-    )
-    return model
-
-
 def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = None, verbose: int | str = 0) -> Path:
     """Trains a recipe and writes its baseline.
 
@@ -89,6 +70,7 @@ def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = Non
     made = recipe(name)
     steps = steps or made.steps
     (x, y), held_out = getattr(tasks, made.task)(seed=made.seed, **made.options) if _seeded(made) else _loaded(made)
+    keras.backend.clear_session()  # what was trained before in this process
     keras.utils.set_random_seed(made.seed)
     model = compile_for(build(made), made)
     data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), made.seed).repeat().batch(made.batch, True)
