@@ -38,9 +38,9 @@ def claim_4(seeds: range) -> list[Row]:
                 all(worsened) if worse else not any(worsened))
         )  # fmt: skip
     for name, norm, says, source in (
-        ("resnet.no_shortcut", "batch", "The profile without shortcuts, with BatchNorm", "He 2015: level; Yang 2019: explodes"),
-        ("resnet.no_shortcut", None, "The profile without shortcuts and BatchNorm", "arXiv 2510.24036: collapses"),
-        ("resnet.cifar", "batch", "The profile with shortcuts and BatchNorm", "Yang et al. 2019"),
+        ("resnet.no_shortcut", "batch", "Profile without shortcuts, with BatchNorm", "He 2015: level; Yang 2019: explodes"),
+        ("resnet.no_shortcut", None, "Profile without shortcuts and BatchNorm", "arXiv 2510.24036: collapses"),
+        ("resnet.cifar", "batch", "Profile with shortcuts and BatchNorm", "Yang et al. 2019"),
     ):  # fmt: skip
         measured: dict[str, list[float]] = {
             "gradient, first / last quarter": [],

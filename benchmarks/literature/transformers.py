@@ -45,8 +45,8 @@ def _at_first(seeds: range) -> list[Row]:
     larger = [a > b for a, b in zip(measured["post-norm, 18 blocks"], measured["pre-norm, 18 blocks"], strict=True)]
     return [
         Row(7, "At first post-norm transformers have large gradients near the output at any depth; those of pre-norm fall "
-            "as 1 / sqrt(depth)", XIONG, "gradient norm of the last block's second dense layer, at first; sentences", measured,
-            all(larger) and all(f < 1.5 for f in fall["post"]) and all(1.5 < f < 6 for f in fall["pre"])),
+            "as 1 / sqrt(depth)", XIONG, "gradient norm of the last block's second dense layer, at first; sentences",
+            measured, all(larger) and all(f < 1.5 for f in fall["post"]) and all(1.5 < f < 6 for f in fall["pre"])),
     ]  # fmt: skip
 
 
