@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import math
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -102,9 +104,6 @@ def test_a_baseline_holds_what_its_recipe_says(name: str) -> None:
 
 
 def test_a_baseline_is_read_without_tensorflow() -> None:
-    import subprocess
-    import sys
-
     look = f"import sys, zoo; len(zoo.baseline({RECORDED[0]!r})); print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], cwd=FOLDER.parents[1], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, "False"), done.stderr
@@ -123,22 +122,22 @@ def test_a_loaded_model_scores_as_it_was_recorded(name: str) -> None:
     model.fit(x_test[:32], y_test[:32], verbose=0)  # it is compiled
 
 
-@pytest.mark.parametrize("name", ["plain.batch_norm", pytest.param("gru.adding", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["plain.tanh", *(pytest.param(n, marks=pytest.mark.slow) for n in ("plain.batch_norm", "gru.adding"))]
+)
 def test_recorded_again_with_the_same_seed_it_gives_the_same_numbers(name: str, tmp_path: Path) -> None:
     folders = [record(name, tmp_path / which, steps=12) for which in "ab"]
-    first, second = (numbers(kerasgrad.Run.load(folder)) for folder in folders)
+    runs = [kerasgrad.Run.load(folder) for folder in folders]
+    first, second = map(numbers, runs)
     assert len(first["overall: loss"]) > 3
     assert not [key for key in first if not np.array_equal(first[key], second[key], equal_nan=True)]
     one, two = (json.loads((folder / FACTS).read_text()) for folder in folders)
     assert one.pop("timing").keys() == two.pop("timing").keys() and one == two
-
-
-@pytest.mark.parametrize("name", ["plain.tanh", "plain.relu"])
-def test_a_kept_baseline_begins_as_it_would_now(name: str, tmp_path: Path) -> None:
-    """Another machine rounds otherwise; another seed, initialiser or order of the data would show."""
-    kept, now = zoo.baseline(name), kerasgrad.Run.load(record(name, tmp_path, steps=2))
+    # The kept one may come from another machine, which rounds otherwise; another seed or order of the data would show.
+    kept = zoo.baseline(name)
     for statistic in ("signal_rms", "gradient_norm", "activation_std"):
-        assert np.allclose(kept.table(statistic, "layer")[:2], now.table(statistic, "layer")[:2], rtol=1e-3, equal_nan=True)
+        then, now = (run.table(statistic, "layer")[:2] for run in (kept, runs[0]))
+        assert np.allclose(then, now, rtol=1e-2, equal_nan=True), statistic
 
 
 def test_place_puts_it_beside_other_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
