@@ -68,7 +68,7 @@ def _order(model: str, *expected: str, optimizer: Options) -> Recipe:
 
 
 def _cifar(model: str, *expected: str, steps: int = 200, **overrides: Any) -> Recipe:
-    return Recipe(model, "cifar10", overrides, optimizer=MOMENTUM, batch=64, steps=steps, expected=expected)
+    return Recipe(model, "cifar10", overrides, optimizer=MOMENTUM, steps=steps, expected=expected)
 
 
 def _symbols(model: str, task: str, overrides: Options, *, steps: int = 600) -> Recipe:

@@ -26,7 +26,7 @@ def claim_4(seeds: range) -> list[Row]:
                 fresh(seed)
                 model = zoo.build(name, depth=depth, **IMAGES)
                 rate = keras.optimizers.SGD(0.05, momentum=0.9)
-                done = train(model, zoo.tasks.digits_images(seed), steps=STEPS, optimizer=rate, seed=seed, per_decade=1)
+                done = train(model, zoo.tasks.digits_images(seed), steps=STEPS, optimizer=rate, seed=seed, watched=False)
                 losses.setdefault((name, depth), []).append(_final(done.losses))
     setting = f"digits, {STEPS} steps of SGD with momentum, training loss over the last 30"
     for name, says, worse in (("resnet.no_shortcut", "Deeper plain convnets train worse (56 against 20 layers)", True),

@@ -41,14 +41,14 @@ class Trained:
     """What came of a training.
 
     Attributes:
-        run: what the monitor saw.
+        run: what the monitor saw, if there was one.
         model: as it is now.
         losses: of each step.
         hits: share of right answers in each step's batch, for classes.
         score: accuracy on held-out examples, or mean squared error.
     """
 
-    run: kerasgrad.Run
+    run: kerasgrad.Run | None
     model: keras.Model
     losses: Any
     hits: Any
@@ -80,18 +80,19 @@ def fresh(seed: int) -> None:
 def train(
     model: keras.Model, data: Any, *, steps: int, optimizer: Any = "adam", batch: int = 32, seed: int = 0,
     loss: str = CROSS_ENTROPY, compiled: bool = False, per_decade: int = 10, window: int = 10, update_freq: Any = None,
+    watched: bool = True,
 ) -> Trained:  # fmt: skip
-    """Trains a model for some steps under the monitor, and scores it on held-out examples."""
+    """Trains a model for some steps, under the monitor where that is needed, and scores it on held-out examples."""
     (x, y), (x_test, y_test) = data
     classes = loss == CROSS_ENTROPY
     model.compile(optimizer, loss, metrics=["accuracy"] if classes else [], jit_compile=compiled)
     schedule = update_freq or kerasgrad.schedule.Logarithmic(per_decade)
     monitor, each = kerasgrad.GradientMonitor(update_freq=schedule, window=window, verbose=0), _Steps()
     dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed).repeat().batch(batch, True)
-    model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[monitor, each])
+    model.fit(dataset, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[monitor, each] if watched else [each])
     predicted = model.predict(x_test, 100, verbose=0)
     score = np.mean(predicted.argmax(-1) == y_test) if classes else np.mean(np.square(predicted - y_test))
-    return Trained(monitor.run, model, each.each("loss"), each.each("accuracy"), float(score))
+    return Trained(monitor.run if watched else None, model, each.each("loss"), each.each("accuracy"), float(score))
 
 
 def at_start(model: keras.Model, data: Any, *, batch: int = 64, loss: str = CROSS_ENTROPY) -> kerasgrad.Run:

@@ -55,7 +55,8 @@ def claim_2(seeds: range) -> list[Row]:
         for name in ("plain.relu", "plain.relu_glorot"):
             fresh(seed)
             note(
-                f"{name} accuracy", train(zoo.build(name, depth=30), data, steps=800, optimizer=_sgd(0.05), seed=seed).score
+                f"{name} accuracy",
+                train(zoo.build(name, depth=30), data, steps=800, optimizer=_sgd(0.05), seed=seed, watched=False).score,
             )
 
     def part(name: str) -> dict[str, list[float]]:
@@ -82,24 +83,22 @@ def claim_2(seeds: range) -> list[Row]:
 
 
 def claim_3(seeds: range) -> list[Row]:
-    target, steps, rows = 0.9, 600, []
-    for plain, normed in (("plain.sigmoid", "plain.sigmoid_batch_norm"), ("plain.relu_glorot", "plain.batch_norm"),
-                          ("plain.relu", "plain.batch_norm")):  # fmt: skip
-        reached: dict[str, list[float]] = {plain: [], normed: []}
+    target, steps, reached = 0.9, 500, {}
+    for name in ("plain.sigmoid", "plain.sigmoid_batch_norm", "plain.relu_glorot", "plain.relu", "plain.batch_norm"):
         for seed in seeds:
-            data = zoo.tasks.digits(seed)
-            for name, found in reached.items():
-                fresh(seed)
-                hits = train(zoo.build(name), data, steps=steps, optimizer=_sgd(0.1), seed=seed).hits
-                smooth = np.convolve(hits, np.ones(20) / 20, "valid")
-                found.append(float(np.argmax(smooth >= target) + 20) if (smooth >= target).any() else float("inf"))
-        rows.append(
-            Row(3, f"BatchNorm reaches {target:.0%} in a fraction of the steps", "Ioffe & Szegedy 2015",
-                f"20 layers, digits, SGD 0.1, accuracy over 20 batches, {steps} steps at most",
-                {f"steps, {name}": found for name, found in reached.items()},
-                all(n < 0.75 * p for n, p in zip(reached[normed], reached[plain], strict=True)))
-        )  # fmt: skip
-    return rows
+            fresh(seed)
+            data, rate = zoo.tasks.digits(seed), _sgd(0.1)
+            hits = train(zoo.build(name), data, steps=steps, optimizer=rate, seed=seed, watched=False).hits
+            smooth = np.convolve(hits, np.ones(20) / 20, "valid") >= target
+            reached.setdefault(name, []).append(float(np.argmax(smooth) + 20) if smooth.any() else float("inf"))
+    return [
+        Row(3, f"BatchNorm reaches {target:.0%} in a fraction of the steps", "Ioffe & Szegedy 2015",
+            f"20 layers, digits, SGD 0.1, accuracy over 20 batches, {steps} steps at most",
+            {f"steps, {name}": reached[name] for name in (plain, normed)},
+            all(n < 0.75 * p for n, p in zip(reached[normed], reached[plain], strict=True)))
+        for plain, normed in (("plain.sigmoid", "plain.sigmoid_batch_norm"), ("plain.relu_glorot", "plain.batch_norm"),
+                              ("plain.relu", "plain.batch_norm"))
+    ]  # fmt: skip
 
 
 def claim_6(seeds: range) -> list[Row]:
@@ -113,7 +112,7 @@ def claim_6(seeds: range) -> list[Row]:
                 fresh(seed)
                 model = zoo.build("plain.relu", depth=8, activation=activation, bias=bias)
                 # The rate of an optimizer that is compiled anew; Adam's memory of the first part goes with it.
-                train(model, data, steps=60, optimizer=keras.optimizers.Adam(first_rate), seed=seed, per_decade=2)
+                train(model, data, steps=60, optimizer=keras.optimizers.Adam(first_rate), seed=seed, watched=False)
                 after = train(model, data, steps=400, seed=seed, update_freq=8, window=25)
                 units, last = after.run.units, int(after.run.steps[-25])
                 hidden = [u.last_fired < last for path, u in units.items() if path.startswith("hidden")]

@@ -60,7 +60,7 @@ def _warmup(seeds: range) -> Row:
                 optimizer = keras.optimizers.Adam(_Warmup(rate, warm) if warm else rate)
                 model = zoo.build(name, depth=6, **SENTENCES)
                 done = train(
-                    model, zoo.tasks.sentences(seed=seed), steps=steps, optimizer=optimizer, seed=seed, per_decade=2
+                    model, zoo.tasks.sentences(seed=seed), steps=steps, optimizer=optimizer, seed=seed, watched=False
                 )
                 measured.setdefault(f"{label}-norm, {'warm-up' if warm else 'none'}", []).append(done.score)
     medians = {key: float(np.median(values)) for key, values in measured.items()}
