@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import zoo
-from literature.measure import Row, at_start, first_to_last, fresh, of_weights, train
+from literature.measure import Row, at_start, first_to_last, fresh, of_kernels, of_weights, train
 
 IMAGES = {"input_shape": (8, 8, 1)}
 STEPS = 200
@@ -51,7 +51,7 @@ def claim_4(seeds: range) -> list[Row]:
             fresh(seed)
             run = at_start(zoo.build(name, depth=56, normalization=norm, **IMAGES), zoo.tasks.digits_images(seed))
             signal = of_weights(run, "signal_rms", only="conv")
-            measured["gradient, first / last quarter"].append(first_to_last(of_weights(run, "gradient_norm", only="conv")))
+            measured["gradient, first / last quarter"].append(first_to_last(of_kernels(run, only="conv")))
             measured["signal"].append(first_to_last(signal))
             measured["signal, first / last layer"].append(float(signal[0] / signal[-1]))
         rows.append(Row(4, says, source, "56 layers, digits, at first", measured, None))
@@ -70,7 +70,7 @@ def claim_9(seeds: range) -> list[Row]:
                 fresh(seed)
                 done = train(zoo.build(name, **overrides), data(seed=seed), steps=steps, seed=seed, per_decade=5)
                 for when, sample in (("at first", 0), ("at last", -1)):
-                    ratio = first_to_last(of_weights(done.run, "gradient_norm", sample, only="conv"))
+                    ratio = first_to_last(of_kernels(done.run, sample, only="conv"))
                     measured.setdefault(f"{name}, {when}", []).append(ratio)
                 measured.setdefault(f"{name}, accuracy", []).append(done.score)
         family = pair[0].partition(".")[0]

@@ -111,6 +111,12 @@ def of_weights(run: kerasgrad.Run, statistic: str, sample: int = 0, only: str = 
     return run.table(statistic, "layer")[sample, rows].astype(float)
 
 
+def of_kernels(run: kerasgrad.Run, sample: int = 0, only: str = "") -> Any:
+    """The gradient's norm of each kernel alone. A layer's row has its bias too, whose gradient follows the signal."""
+    norms = run.variable("gradient_norm")
+    return np.array([v[sample] for path, v in norms.items() if path.endswith("kernel") and only in path], float)
+
+
 def first_to_last(values: Any) -> float:
     """Root mean square over the first quarter against the last."""
     quarter = max(1, len(values) // 4)

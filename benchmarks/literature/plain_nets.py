@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 import zoo
-from literature.measure import Row, at_start, first_to_last, fresh, of_weights, train
+from literature.measure import Row, at_start, first_to_last, fresh, of_kernels, of_weights, train
 
 GLOROT = "Glorot & Bengio 2010"
 HE = "He et al. 2015, Delving deep into rectifiers"
@@ -51,7 +51,7 @@ def claim_2(seeds: range) -> list[Row]:
             run = at_start(zoo.build(name, depth=30), data)
             note(f"{name} activation", 1 / first_to_last(of_weights(run, "activation_std", only="hidden")))
             note(f"{name} signal", first_to_last(of_weights(run, "signal_rms", only="hidden")))
-            note(f"{name} weight gradient", first_to_last(of_weights(run, "gradient_norm", only="hidden")))
+            note(f"{name} weight gradient", first_to_last(of_kernels(run, only="hidden")))
         for name in ("plain.relu", "plain.relu_glorot"):
             fresh(seed)
             note(
@@ -137,7 +137,7 @@ def claim_10(seeds: range) -> list[Row]:
         data = zoo.tasks.digits(seed)
         fresh(seed)
         run = at_start(zoo.build("plain.pre_activation", depth=1000, width=16), data)
-        gradient = of_weights(run, "gradient_norm")
+        gradient = of_kernels(run)
         figures["gradient at the first layer"].append(float(gradient[0]))
         figures["gradient, first / last quarter"].append(first_to_last(gradient))
         fresh(seed)
