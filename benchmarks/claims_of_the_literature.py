@@ -3,8 +3,8 @@
     python benchmarks/claims_of_the_literature.py [--claims 1,2,3] [--seeds 3]
 
 Each row names the claim, its source, what was measured on which setting over the seeds, and whether it holds for all of
-them. The rows are stored beside this file as JSON; a run of some claims replaces theirs only. `--claims none` prints the
-table of what is stored. Claims 8 and 11 read recorded baselines or small tasks; none needs a network.
+them. The rows are stored beside this file as JSON, and as a table in `README.md`; a run of some claims replaces theirs only.
+`--claims none` writes the table of what is stored. None needs a network; claims 5 and 11 read recorded baselines of the zoo.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ MODULES = {
     7: "transformers", 8: "recurrent_nets", 9: "convnets", 10: "plain_nets", 11: "plain_nets",
 }  # fmt: skip
 STORED = Path(__file__).with_suffix(".json")
+README = HERE / "README.md"
+BEGIN, END = "<!-- claims of the literature: the script writes this table -->", "<!-- the end of that table -->"
 
 
 def number(value: float | None) -> str:
@@ -57,7 +59,16 @@ def table(rows: list[dict[str, Any]]) -> str:
             holds,
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    missing = [str(claim) for claim in MODULES if claim not in {row["claim"] for row in rows}]
+    if missing:
+        lines += ["", f"Not measured yet: claims {', '.join(missing)}."]
     return "\n".join(lines)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """Puts the table into `README.md`, between its two marks."""
+    before, _, rest = README.read_text().partition(BEGIN)
+    README.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}")
 
 
 def finite(value: float) -> float | None:
@@ -81,7 +92,9 @@ def main() -> None:
         stored = json.loads(STORED.read_text()) if STORED.exists() else []
         STORED.write_text(json.dumps([row for row in stored if row["claim"] != claim] + new, indent=1) + "\n")
         print(f"claim {claim}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    print(table(json.loads(STORED.read_text())))
+    rows = json.loads(STORED.read_text())
+    write(rows)
+    print(table(rows))
 
 
 if __name__ == "__main__":

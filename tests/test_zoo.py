@@ -182,6 +182,15 @@ def test_plain_takes_any_combination(activation: str, normalization: str | None)
         assert model.count_params() > 0 and model.output_shape == (None, 10)
 
 
+@pytest.mark.slow
+def test_a_thousand_layers_are_built_and_python_is_left_as_it_was() -> None:
+    """Keras walks through a functional model by recursion, which ends at 1,000 calls unless Python is told otherwise."""
+    limit = sys.getrecursionlimit()
+    model = zoo.build("plain.pre_activation", depth=1000, width=4)
+    assert sum(isinstance(layer, keras.layers.Dense) for layer in model.layers) == 1000
+    assert model.layers[1].name == "hidden0001" and sys.getrecursionlimit() == limit
+
+
 @pytest.mark.parametrize(
     ("initializer", "deviation"),
     [("normal", 1.0), ("small_normal", 0.01), ("glorot_uniform", 128**-0.5 * 2**0.5), ("he_normal", 32**-0.5)],

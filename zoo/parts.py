@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,6 +23,20 @@ INITIALIZERS: Mapping[str, Callable[[], Any]] = {
     "small_normal": lambda: keras.initializers.RandomNormal(stddev=0.01),
 }
 """Initialisers that Keras has, but under no name that says their deviation."""
+
+
+DEEPEST = 100_000
+"""Calls within calls that Python allows while a model is put together."""
+
+
+def assemble(inputs: Any, outputs: Any, name: str) -> keras.Model:
+    """The functional model between them, however deep: Keras walks back through it by recursion, which Python ends early."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        return keras.Model(inputs, outputs, name=name)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def check(argument: str, value: object, allowed: Iterable[object]) -> None:

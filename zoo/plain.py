@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, activate, check, fresh, normalize
+from zoo.parts import NORMALIZATIONS, activate, assemble, check, fresh, normalize
 
 
 def plain(
@@ -71,7 +71,7 @@ def plain(
     if pre_activation:
         x = activate(normalize(x, normalization, "last_norm"), activation, "last_act")
     outputs = layers.Dense(classes, activation="softmax", name="classes")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return assemble(inputs, outputs, name)
 
 
 def _constant(bias: float) -> Any:

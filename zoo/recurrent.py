@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.parts import check
+from zoo.parts import assemble, check
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
@@ -85,7 +85,7 @@ def recurrent(
         x = made[-1](x)
         if normalization is not None:
             x = layers.LayerNormalization(name=f"rnn{number}_norm")(x)
-    model = keras.Model(inputs, layers.Dense(outputs, activation=output_activation, name="answer")(x), name=name)
+    model = assemble(inputs, layers.Dense(outputs, activation=output_activation, name="answer")(x), name)
     if memory_bias is not None:
         for layer in made:
             for way in (layer.forward_layer, layer.backward_layer) if bidirectional else (layer,):

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, check, normalize
+from zoo.parts import NORMALIZATIONS, assemble, check, normalize
 
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Blocks of each stage; from 50 on they are bottlenecks. He et al. 2015, table 1."""
@@ -97,7 +97,7 @@ def resnet(
     if version == 2:
         x = layers.ReLU(name="last.relu")(common.normalized(x, "last.norm"))
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name=name)
+    return assemble(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name)
 
 
 def _stages(depth: int, style: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from zoo.parts import check
+from zoo.parts import assemble, check
 
 MLP = 4
 """The feed-forward layers are so many times as wide as the model. Vaswani et al. 2017, section 3.3."""
@@ -91,7 +91,7 @@ def transformer(
     if not decodes:
         x = layers.GlobalAveragePooling1D(name="pool")(x)
     outputs = layers.Dense(vocabulary if decodes else classes, activation="softmax", name="classes")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return assemble(inputs, outputs, name)
 
 
 def _embedded(inputs: Any, kind: str, width: int, vocabulary: int, patch: int) -> Any:

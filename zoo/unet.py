@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, check, normalize
+from zoo.parts import NORMALIZATIONS, assemble, check, normalize
 
 
 def unet(
@@ -67,4 +67,4 @@ def unet(
         x = layers.Conv2DTranspose(channels, 2, 2, kernel_initializer="he_normal", name=f"up{level}.grow")(x)
         x = layers.Concatenate(name=f"up{level}.all")([across[level - 1], x]) if skips else x
         x = two_convolutions(x, channels, f"up{level}")
-    return keras.Model(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name=name)
+    return assemble(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name)
