@@ -71,6 +71,12 @@ def write(rows: list[dict[str, Any]]) -> None:
     README.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}")
 
 
+def plain(row: Any, seeds: int) -> dict[str, Any]:
+    """A row as JSON has it."""
+    measured = {name: [finite(value) for value in values] for name, values in row.measured.items()}
+    return asdict(row) | {"measured": measured, "holds": None if row.holds is None else bool(row.holds), "seeds": seeds}
+
+
 def finite(value: float) -> float | None:
     """For JSON, which has no infinity."""
     return float(f"{value:.4g}") if abs(value) < float("inf") else None
@@ -82,15 +88,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
     for claim in [] if given.claims == "none" else map(int, given.claims.split(",")):
-        began = time.perf_counter()
+        began, new = time.perf_counter(), []
         module = importlib.import_module(f"literature.{MODULES[claim]}")
-        new = [
-            {**asdict(row), "measured": {k: [finite(v) for v in values] for k, values in row.measured.items()}}
-            | {"holds": None if row.holds is None else bool(row.holds), "seeds": given.seeds}
-            for row in getattr(module, f"claim_{claim}")(range(given.seeds))
-        ]
-        stored = json.loads(STORED.read_text()) if STORED.exists() else []
-        STORED.write_text(json.dumps([row for row in stored if row["claim"] != claim] + new, indent=1) + "\n")
+        for row in getattr(module, f"claim_{claim}")(range(given.seeds)):
+            new.append(plain(row, given.seeds))
+            stored = json.loads(STORED.read_text()) if STORED.exists() else []
+            STORED.write_text(json.dumps([old for old in stored if old["claim"] != claim] + new, indent=1) + "\n")
         print(f"claim {claim}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
     rows = json.loads(STORED.read_text())
     write(rows)

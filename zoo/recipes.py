@@ -16,6 +16,7 @@ SGD: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05}}
 MOMENTUM: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05, "momentum": 0.9}}
 
 VANISHING, EXPLODING, DEAD, SATURATED = "vanishing_gradient", "exploding_gradient", "dead_units", "saturated_units"
+SHORT_MEMORY, EXPLODING_ACTIVATION = "short_memory", "exploding_activation"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _order(model: str, *expected: str, optimizer: Options) -> Recipe:
     )  # fmt: skip
 
 
-def _cifar(model: str, *expected: str, steps: int = 200, **overrides: Any) -> Recipe:
+def _cifar(model: str, *expected: str, steps: int = 300, **overrides: Any) -> Recipe:
     return Recipe(model, "cifar10", overrides, optimizer=MOMENTUM, steps=steps, expected=expected)
 
 
@@ -103,15 +104,15 @@ RECIPES: Mapping[str, Recipe] = {
     "plain.pre_activation": _digits("plain.pre_activation"),
     "plain.relu.sgd": _digits("plain.relu", overrides={"depth": 30}, optimizer=SGD, steps=800),
     "plain.relu_glorot.sgd": _digits("plain.relu_glorot", VANISHING, overrides={"depth": 30}, optimizer=SGD, steps=800),
-    "simple_rnn.adding": _adding("simple_rnn.last", VANISHING, weights=True),
+    "simple_rnn.adding": _adding("simple_rnn.last", SHORT_MEMORY, weights=True),
     "lstm.adding": _adding("lstm.last", weights=True),
-    "lstm.no_bias.adding": _adding("lstm.no_bias", VANISHING, weights=True),
+    "lstm.no_bias.adding": _adding("lstm.no_bias", SHORT_MEMORY, weights=True),
     "lstm.chrono.adding": _adding("lstm.chrono", weights=True),
     "gru.adding": _adding("gru.last", weights=True),
     "gru.chrono.adding": _adding("gru.chrono", weights=True),
-    "simple_rnn.large_recurrent": _order("simple_rnn.large_recurrent", EXPLODING, optimizer=FAST_ADAM),
+    "simple_rnn.large_recurrent": _order("simple_rnn.large_recurrent", EXPLODING_ACTIVATION, optimizer=FAST_ADAM),
     "simple_rnn.large_recurrent.clipped": _order(
-        "simple_rnn.large_recurrent",
+        "simple_rnn.large_recurrent", EXPLODING_ACTIVATION,
         optimizer={"class_name": "Adam", "config": {"learning_rate": 3e-3, "global_clipnorm": 1.0}},
     ),
     "lstm.order": _order("lstm.last", optimizer=FAST_ADAM),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -48,26 +49,19 @@ def reach(model: keras.Model, x: Any, y: Any) -> dict[str, float]:
     return {f"d{state}": g / last for state, g in zip(states, first, strict=True)}
 
 
-def claim_5(seeds: range) -> list[Row]:
-    rows = []
-    lengths = (50, 200, 1000)
-    at_first: dict[tuple[int, str], dict[str, list[float]]] = {}
-    for steps in lengths:
+def claim_5(seeds: range) -> Iterator[Row]:
+    for steps in (50, 200, 1000):
+        measured: dict[str, list[float]] = {}
         for name in CELLS:
             for seed in seeds:
                 fresh(seed)
                 (x, y), _ = zoo.tasks.adding(steps, examples=40, seed=seed)
-                found = reach(zoo.build(name, input_shape=(steps, 2)), x, y)
-                into = at_first.setdefault((steps, name), {})
-                for state, value in found.items():
-                    into.setdefault(state, []).append(value)
-        measured = {
-            f"{name}, {state}": values for name in CELLS for state, values in at_first[steps, name].items()
-        }  # fmt: skip
-        rows.append(_row_at_first(steps, measured))
-    rows.append(_after_training(seeds))
-    rows += [_learns(steps, seeds) for steps in (50, 200)]
-    return rows
+                for state, value in reach(zoo.build(name, input_shape=(steps, 2)), x, y).items():
+                    measured.setdefault(f"{name}, {state}", []).append(value)
+        yield _row_at_first(steps, measured)
+    yield _after_training(seeds)
+    for steps in (50, 200):
+        yield _learns(steps, seeds)
 
 
 def _row_at_first(steps: int, measured: dict[str, list[float]]) -> Row:
