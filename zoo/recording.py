@@ -24,6 +24,7 @@ from kerasgrad.taps.schedule import Logarithmic
 from zoo import tasks
 from zoo.baselines import FACTS, WEIGHTS
 from zoo.recipes import Recipe, recipe
+from zoo.tasks.split import Examples, Split
 from zoo.untrained import NUMBERS, build, compile_for
 
 EVENT_BYTES = 180_000
@@ -32,6 +33,9 @@ EVENT_BYTES = 180_000
 
 SEEN_AGAIN = 1000
 """The final loss is that over so many of the training examples."""
+
+FIXED = {"mnist", "fashion_mnist", "cifar10"}
+"""Tasks that come with their split."""
 
 _STATISTICS = {of: len(kerasgrad.catalogue.names(of)) for of in ("layer", "variable")}
 
@@ -68,21 +72,13 @@ def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = Non
         KeyError: there is no such recipe; the message lists the nearest names.
     """
     made = recipe(name)
-    steps = steps or made.steps
-    (x, y), held_out = getattr(tasks, made.task)(seed=made.seed, **made.options) if _seeded(made) else _loaded(made)
+    seen, held_out = _data(made)
     keras.backend.clear_session()  # what was trained before in this process
     keras.utils.set_random_seed(made.seed)
     model = compile_for(build(made), made)
-    data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), made.seed).repeat().batch(made.batch, True)
     with tempfile.TemporaryDirectory() as work:
         with contextlib.chdir(work):  # the run's facts name its directory: not one of this machine
-            schedule = _schedule(model, steps)
-            samples = sum(schedule.due(step, step) for step in range(steps))
-            # Dead is what did not fire in half of what is seen of it.
-            window = max(2, samples // 2)
-            monitor = kerasgrad.GradientMonitor(name, update_freq=schedule, layers=_tells, window=window, verbose=0)
-            timer = _StepTimer()
-            model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=verbose, callbacks=[monitor, timer])
+            run, step_seconds = _train(name, model, seen, steps or made.steps, verbose)
         kept = Path(work) / name
         events = next((kept / "gradients").iterdir())
         events.rename(events.with_name("events.out.tfevents.baseline"))  # it had the machine's name
@@ -90,23 +86,37 @@ def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = Non
             bare = build(made)  # a compiled one would save its optimizer too, thrice the size
             bare.set_weights(model.get_weights())
             bare.save_weights(kept / WEIGHTS)
-        facts = _facts(name, made, steps, model, monitor.run) | _scores(model, made, (x, y), held_out)
-        facts["timing"] = _timing(model, x[: made.batch], timer.seconds)
+        facts = _facts(name, made, steps or made.steps, model, run) | _scores(model, made, seen, held_out)
+        facts["timing"] = _timing(model, seen[0][: made.batch], step_seconds)
         (kept / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
         target = Path(folder) / name
-        if target.exists():
-            shutil.rmtree(target)
+        shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(kept, target)
     return target
 
 
-def _seeded(made: Recipe) -> bool:
-    return made.task not in ("mnist", "fashion_mnist", "cifar10")
+def _data(made: Recipe) -> Split:
+    """The task's examples; the seed is that of the recipe, where the task is drawn or split by one."""
+    seed = {} if made.task in FIXED else {"seed": made.seed}
+    data: Split = getattr(tasks, made.task)(**seed, **made.options)
+    return data
 
 
-def _loaded(made: Recipe) -> Any:
-    return getattr(tasks, made.task)(**made.options)
+def _train(
+    name: str, model: keras.Model, seen: Examples, steps: int, verbose: int | str
+) -> tuple[kerasgrad.Run, list[float]]:
+    """The run, in the directory called `name`, and the seconds of each step."""
+    made = recipe(name)
+    schedule = _schedule(model, steps)
+    samples = sum(schedule.due(step, step) for step in range(steps))
+    # Dead is what did not fire in half of what is seen of it.
+    window = max(2, samples // 2)
+    monitor = kerasgrad.GradientMonitor(name, update_freq=schedule, layers=_tells, window=window, verbose=0)
+    timer = _StepTimer()
+    data = tf.data.Dataset.from_tensor_slices(seen).shuffle(len(seen[0]), made.seed).repeat().batch(made.batch, True)
+    model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=verbose, callbacks=[monitor, timer])
+    return monitor.run, timer.seconds
 
 
 def _tells(layer: keras.Layer) -> bool:
