@@ -2,6 +2,8 @@
 
 model = zoo.build("plain.sigmoid")          # 20 sigmoid layers: cannot learn
 (x, y), (x_test, y_test) = zoo.tasks.digits()
+zoo.baseline("plain.relu")                  # how a healthy twin trained, as a `kerasgrad.Run`
+zoo.place("plain.relu", "logs")             # the same beside one's own runs, for TensorBoard
 """
 
 from __future__ import annotations
@@ -10,12 +12,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # Public names and where they live; fetched when first asked for, so that listing names does not load TensorFlow.
-_NAMES = {"build": "zoo.registry", "names": "zoo.registry", "tasks": "zoo.tasks"}
+_NAMES = {
+    "baseline": "zoo.baselines",
+    "build": "zoo.registry",
+    "load": "zoo.baselines",
+    "names": "zoo.registry",
+    "place": "zoo.baselines",
+    "tasks": "zoo.tasks",
+}
 
-__all__ = ["build", "names", "tasks"]
+__all__ = ["baseline", "build", "load", "names", "place", "tasks"]
 
 if TYPE_CHECKING:
     from zoo import tasks
+    from zoo.baselines import baseline, load, place
     from zoo.registry import build, names
 
 

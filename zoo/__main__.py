@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -11,24 +14,87 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: the words after `python -m zoo`; those of the process if None.
     """
+    given = _parser().parse_args(arguments)
+    try:
+        globals()[f"_{given.command}"](given)
+    except (KeyError, FileNotFoundError) as error:  # a slip of the pen, or data that is not there: the message says it all
+        sys.exit(str(error.args[0] if isinstance(error, KeyError) else error))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m zoo", description="Models that learn, and their twins that cannot.")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser(
         "demo", help="train three nets on digits under the monitor and compare what each layer received"
     )
     demo.add_argument("--log-dir", default="logs/demo", help="where the runs go (default: %(default)s)")
-    listed = commands.add_parser("list", help="the names of all models", epilog="example: python -m zoo list 'plain.*'")
+    listed = commands.add_parser(
+        "list", help="the names of all models, or of all recipes", epilog="example: python -m zoo list 'plain.*'"
+    )
     listed.add_argument("pattern", nargs="?", default="*", help="such as 'plain.*'")
-    given = parser.parse_args(arguments)
-    if given.command == "demo":
-        from zoo.demo import demo as run
+    listed.add_argument("--recipes", action="store_true", help="the recipes, with those that are recorded marked")
+    place = commands.add_parser("place", help="put a recorded baseline beside one's own runs, for TensorBoard")
+    place.add_argument("name", help="of a recipe")
+    place.add_argument("log_dir", nargs="?", default="logs", help="of one's own runs (default: %(default)s)")
+    record = commands.add_parser(
+        "record", help="train recipes and keep their baselines", epilog="example: python -m zoo record plain.relu 'gru.*'"
+    )
+    record.add_argument("names", nargs="+", metavar="NAME", help="of recipes, or patterns such as 'plain.*'")
+    record.add_argument("--folder", help="where the baselines go (default: into the zoo)")
+    record.add_argument("--missing", action="store_true", help="leave out those that are there already")
+    commands.add_parser("table", help="write the table of the baselines into zoo/README.md")
+    return parser
 
-        run(given.log_dir)
+
+def _demo(given: argparse.Namespace) -> None:
+    from zoo.demo import demo
+
+    demo(given.log_dir)
+
+
+def _list(given: argparse.Namespace) -> None:
+    from zoo.baselines import baseline_names
+    from zoo.recipes import recipe, recipe_names
+    from zoo.registry import names, note
+
+    if given.recipes:
+        recorded = baseline_names()
+        for name in recipe_names(given.pattern):
+            made = recipe(name)
+            print(f"{name:36} {'recorded' if name in recorded else '':9} {made.model} on {made.task}, {made.steps} steps")
     else:
-        from zoo.registry import names, note
-
         for name in names(given.pattern):
-            print(f"{name:20} {note(name)}")
+            print(f"{name:34} {note(name)}")
+
+
+def _place(given: argparse.Namespace) -> None:
+    from zoo.baselines import place
+
+    print(f"{place(given.name, given.log_dir)}\nLook at it with:  tensorboard --logdir {given.log_dir}")
+
+
+def _record(given: argparse.Namespace) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from zoo.baselines import FACTS, FOLDER
+    from zoo.recipes import recipe, recipe_names
+
+    folder = Path(given.folder or FOLDER)
+    names = [name for pattern in given.names for name in recipe_names(pattern) or [pattern]]
+    for name in names:
+        recipe(name)  # all slips of the pen before any training
+    from zoo.recording import record
+
+    for name in names:
+        if not (given.missing and (folder / name / FACTS).is_file()):
+            print(f"{name}: {recipe(name).model} on {recipe(name).task}", flush=True)
+            print(record(name, folder, verbose="auto"), flush=True)
+
+
+def _table(given: argparse.Namespace) -> None:
+    from zoo.table import README, write
+
+    write()
+    print(README)
 
 
 if __name__ == "__main__":

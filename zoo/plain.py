@@ -7,11 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-_NORMALIZATIONS = {
-    "batch": layers.BatchNormalization,
-    "layer": layers.LayerNormalization,
-    "group": lambda name: layers.GroupNormalization(groups=8, name=name),
-}
+from zoo.parts import NORMALIZATIONS, activate, assemble, check, fresh, normalize
 
 
 def plain(
@@ -20,8 +16,10 @@ def plain(
     width: int = 64,
     activation: str = "relu",
     initializer: Any = "glorot_uniform",
+    bias: float = 0.0,
     normalization: str | None = None,
     residual: bool = False,
+    pre_activation: bool = False,
     input_shape: tuple[int, ...] = (64,),
     classes: int = 10,
     name: str = "plain",
@@ -29,18 +27,22 @@ def plain(
     """A classifier of `depth` weight layers: `depth - 1` hidden `Dense` and one that gives the classes.
 
     Args:
-        depth: number of `Dense` layers, the last included, from 2.
+        depth: number of `Dense` layers, the last included, from 2 to 1,000 and more.
         width: units of each hidden layer.
-        activation: any name that Keras knows, and `"leaky_relu"`, `"prelu"`.
-        initializer: of the hidden kernels: a name such as `"he_normal"`, or a Keras initializer.
+        activation: any name that Keras knows, and `"prelu"`.
+        initializer: of the hidden kernels: a name that Keras knows, `"normal"` (deviation 1), `"small_normal"` (0.01), or a
+            Keras initializer.
+        bias: what the hidden biases begin with.
         normalization: `"batch"`, `"layer"`, `"group"` or None, before each activation.
         residual: whether each hidden layer from the second on is added to its input.
+        pre_activation: whether normalisation and activation come before each hidden `Dense` from the second on, and once
+            more before the classes, so that nothing stands on the way of the shortcuts.
         input_shape: shape of one example; it is flattened.
         classes: number of classes; the model ends in their softmax.
         name: name of the model.
 
     Returns:
-        The model; its layers are called `hidden01`, `hidden01_norm`, `hidden01_sum` ... and `classes`.
+        The model; its layers are called `hidden01`, `hidden01_norm`, `hidden01_act`, `hidden01_sum` ... and `classes`.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -50,40 +52,27 @@ def plain(
     """
     if depth < 2:
         raise ValueError(f"`depth` counts the Dense layers and starts at 2. Received: depth={depth}")
-    if normalization not in (None, *_NORMALIZATIONS):
-        raise ValueError(
-            f"`normalization` is one of {list(_NORMALIZATIONS)} or None. Received: normalization={normalization!r}"
-        )
+    check("normalization", normalization, (*NORMALIZATIONS, None))
     inputs = layers.Input(input_shape, name="input")
     x = layers.Flatten(name="flat")(inputs) if len(input_shape) > 1 else inputs
     digits = max(2, len(str(depth)))
     for number in range(1, depth):
         label = f"hidden{number:0{digits}d}"
-        x = _hidden(x, label, width, activation, initializer, normalization, residual and number > 1)
+        dense = {"name": label, "kernel_initializer": fresh(initializer), "bias_initializer": _constant(bias)}
+        if pre_activation:
+            before = x if number == 1 else activate(normalize(x, normalization, f"{label}_norm"), activation, f"{label}_act")
+            y = layers.Dense(width, **dense)(before)
+        elif normalization is None and activation != "prelu":
+            y = layers.Dense(width, activation=activation, **dense)(x)
+        else:
+            y = normalize(layers.Dense(width, **dense)(x), normalization, f"{label}_norm")
+            y = activate(y, activation, f"{label}_act")
+        x = layers.Add(name=f"{label}_sum")([x, y]) if residual and number > 1 else y
+    if pre_activation:
+        x = activate(normalize(x, normalization, "last_norm"), activation, "last_act")
     outputs = layers.Dense(classes, activation="softmax", name="classes")(x)
-    return keras.Model(inputs, outputs, name=name)
+    return assemble(inputs, outputs, name)
 
 
-def _hidden(
-    x: Any, label: str, width: int, activation: str, initializer: Any, normalization: str | None, residual: bool
-) -> Any:
-    """One hidden layer: with a shortcut the sum is taken around the whole of it."""
-    at_once = normalization is None and activation != "prelu"
-    given = {"name": label, "kernel_initializer": _initializer(initializer)}
-    y = layers.Dense(width, activation=activation, **given)(x) if at_once else layers.Dense(width, **given)(x)
-    if normalization is not None:
-        y = _NORMALIZATIONS[normalization](name=f"{label}_norm")(y)
-    if not at_once:
-        y = (
-            layers.PReLU(name=f"{label}_act")(y)
-            if activation == "prelu"
-            else layers.Activation(activation, name=f"{label}_act")(y)
-        )
-    return layers.Add(name=f"{label}_sum")([x, y]) if residual else y
-
-
-def _initializer(initializer: Any) -> Any:
-    """A fresh one for each layer: an instance gives every layer of the same shape the same weights."""
-    if isinstance(initializer, keras.initializers.Initializer):
-        return initializer.clone()
-    return keras.initializers.get(initializer)
+def _constant(bias: float) -> Any:
+    return keras.initializers.Constant(bias) if bias else "zeros"

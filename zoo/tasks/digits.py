@@ -1,15 +1,13 @@
-"""Things to learn: seeded, shaped, small."""
+"""The handwritten digits that come with scikit-learn, in three forms."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Labels = NDArray[np.int64]
-Split = tuple[tuple[Floats, Labels], tuple[Floats, Labels]]
+from zoo.tasks.split import Split, standardized
+
+TRAINING = 1437
+"""Of 1,797, four fifths."""
 
 
 def digits(seed: int = 0) -> Split:
@@ -35,10 +33,17 @@ def digits(seed: int = 0) -> Split:
     images, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(labels))
     x, y = images[order].astype(np.float32), labels[order].astype(np.int64)
-    x, x_test = _standardised(x[:1437], x[1437:])
-    return (x, y[:1437]), (x_test, y[1437:])
+    x, x_test = standardized(x[:TRAINING], x[TRAINING:])
+    return (x, y[:TRAINING]), (x_test, y[TRAINING:])
 
 
-def _standardised(train: Any, test: Any) -> tuple[Floats, Floats]:
-    mean, deviation = train.mean(), train.std()
-    return (train - mean) / deviation, (test - mean) / deviation
+def digits_sequence(seed: int = 0) -> Split:
+    """The digits read pixel by pixel: `x` float32 `[examples, 64 steps, 1]`. Else as `digits`."""
+    (x, y), (x_test, y_test) = digits(seed)
+    return (x[:, :, None], y), (x_test[:, :, None], y_test)
+
+
+def digits_images(seed: int = 0) -> Split:
+    """The digits as images: `x` float32 `[examples, 8, 8, 1]`. Else as `digits`."""
+    (x, y), (x_test, y_test) = digits(seed)
+    return (x.reshape(-1, 8, 8, 1), y), (x_test.reshape(-1, 8, 8, 1), y_test)

@@ -1,0 +1,97 @@
+"""The recorded baselines: look at one, load its model, put it beside one's own runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from kerasgrad.run import Run
+from zoo.recipes import recipe, recipe_names
+
+FOLDER = Path(__file__).parent / "recorded"
+WEIGHTS, FACTS = "model.weights.h5", "baseline.json"
+
+
+def baseline_names(pattern: str = "*") -> list[str]:
+    """The names of the baselines that are recorded, in alphabetical order."""
+    return [name for name in recipe_names(pattern) if (FOLDER / name / FACTS).is_file()]
+
+
+def baseline(name: str) -> Run:
+    """The recorded run of a recipe, to compare one's own with. Needs no TensorFlow.
+
+    Args:
+        name: of the recipe, such as `"plain.relu"`.
+
+    Returns:
+        The run.
+
+    Raises:
+        KeyError: there is no such recipe; the message lists the nearest names.
+        FileNotFoundError: it was not recorded; the message says the command that does.
+    """
+    return Run.load(_recorded(name))
+
+
+def facts(name: str) -> dict[str, Any]:
+    """What is known of a baseline: recipe, versions, parameters, loss, held-out scores, timing. Raises as `baseline`."""
+    found: dict[str, Any] = json.loads((_recorded(name) / FACTS).read_text())
+    return found
+
+
+def load(name: str) -> Any:
+    """The trained, compiled model of a baseline.
+
+    Args:
+        name: of a recipe whose weights are kept.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        KeyError: there is no such recipe; the message lists the nearest names.
+        FileNotFoundError: its weights are not kept; the message says which are.
+    """
+    from zoo.untrained import build, compile_for
+
+    made, path = recipe(name), FOLDER / name / WEIGHTS
+    if not path.is_file():
+        kept = [other for other in baseline_names() if (FOLDER / other / WEIGHTS).is_file()]
+        raise FileNotFoundError(
+            f"The weights of that baseline are not kept. Train it with `python -m zoo record {name}`, or take one of "
+            f"{', '.join(kept)}. Received: name={name!r}"
+        )
+    model = build(made)
+    model.load_weights(path)
+    return compile_for(model, made)
+
+
+def place(name: str, log_dir: str | os.PathLike[str]) -> Path:
+    """Copies a baseline to where one's own runs are, so that TensorBoard shows them together.
+
+    Args:
+        name: of the recipe.
+        log_dir: what TensorBoard is given; the baseline goes to `zoo/<name>` in it.
+
+    Returns:
+        The folder that it is in now.
+
+    Raises:
+        KeyError: there is no such recipe; the message lists the nearest names.
+        FileNotFoundError: it was not recorded; the message says the command that does.
+    """
+    target = Path(log_dir) / "zoo" / name
+    return Path(shutil.copytree(_recorded(name), target, ignore=shutil.ignore_patterns(WEIGHTS), dirs_exist_ok=True))
+
+
+def _recorded(name: str) -> Path:
+    recipe(name)
+    if not (FOLDER / name / FACTS).is_file():
+        raise FileNotFoundError(
+            f"That baseline is not recorded here; there are {', '.join(baseline_names()) or 'none'}. Record it with "
+            f"`python -m zoo record {name}`. Received: name={name!r}"
+        )
+    return FOLDER / name

@@ -1,0 +1,73 @@
+"""What the families share: normalisation, activation and initialisation by name, and the check of a choice."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import keras
+from keras import layers
+
+GROUPS = 8
+"""Groups of the group normalisation, fewer where there are fewer channels; Wu & He 2018 use 32 for wider nets."""
+
+MOMENTUM = 0.9
+"""Of the averages that batch normalisation predicts with; with Keras' 0.99 they still show the start after 200 steps."""
+
+NORMALIZATIONS: Mapping[str, Callable[[int, str], Any]] = {
+    "batch": lambda channels, name: layers.BatchNormalization(momentum=MOMENTUM, name=name),
+    "layer": lambda channels, name: layers.LayerNormalization(name=name),
+    "group": lambda channels, name: layers.GroupNormalization(min(GROUPS, channels), name=name),
+}
+
+INITIALIZERS: Mapping[str, Callable[[], Any]] = {
+    "normal": lambda: keras.initializers.RandomNormal(stddev=1.0),
+    "small_normal": lambda: keras.initializers.RandomNormal(stddev=0.01),
+}
+"""Initialisers that Keras has, but under no name that says their deviation."""
+
+
+DEEPEST = 100_000
+"""Calls within calls that Python allows while a model is put together."""
+
+
+def assemble(inputs: Any, outputs: Any, name: str) -> keras.Model:
+    """The functional model between them, however deep: Keras walks back through it by recursion, which Python ends early."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST))
+    try:
+        return keras.Model(inputs, outputs, name=name)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def check(argument: str, value: object, allowed: Iterable[object]) -> None:
+    """Makes sure that an argument is one of a few.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in (choices := list(allowed)):
+        raise ValueError(f"`{argument}` is one of {choices}. Received: {argument}={value!r}")
+
+
+def normalize(x: Any, kind: str | None, name: str) -> Any:
+    """Applies a normalisation by name, or none."""
+    return x if kind is None else NORMALIZATIONS[kind](x.shape[-1], name)(x)
+
+
+def activate(x: Any, activation: str, name: str) -> Any:
+    """Applies an activation by name, as a layer of its own."""
+    if activation == "prelu":
+        return layers.PReLU(shared_axes=list(range(1, len(x.shape) - 1)) or None, name=name)(x)
+    return layers.Activation(activation, name=name)(x)
+
+
+def fresh(initializer: Any) -> Any:
+    """An initialiser of its own for each layer: a shared instance gives every layer of one shape the same weights."""
+    if isinstance(initializer, str) and initializer in INITIALIZERS:
+        return INITIALIZERS[initializer]()
+    if isinstance(initializer, keras.initializers.Initializer):
+        return initializer.clone()
+    return keras.initializers.get(initializer)
