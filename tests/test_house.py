@@ -26,10 +26,11 @@ FLOORS = {
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
     "kerasgrad.rules": 2,
     "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
-    "kerasgrad.monitor": 4, "kerasgrad.probes": 4,
-    "kerasgrad": 5,
-    "kerasgrad.plugin": 6, "kerasgrad.cli": 7, "kerasgrad.__main__": 8,
-    "zoo": 8,
+    "kerasgrad.inbox": 4,
+    "kerasgrad.monitor": 5, "kerasgrad.probes": 5,
+    "kerasgrad": 6,
+    "kerasgrad.plugin": 7, "kerasgrad.cli": 8, "kerasgrad.__main__": 9,
+    "zoo": 9,
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
     f"kerasgrad.{room}"
