@@ -31,6 +31,14 @@ class Rule:
     needs: tuple[str, ...] = ()
     least: int = 1
 
+    def __post_init__(self) -> None:
+        """A rule stands where its function would: it is pickled by that name."""
+        object.__setattr__(self, "__module__", self.judge.__module__)
+
+    def __reduce__(self) -> str:
+        """Pickled, it is its name in its module, as a function is; a copy is the rule itself."""
+        return self.name
+
     def __call__(self, run: Run) -> list[Finding]:
         """What the rule finds in a run; nothing where it cannot judge."""
         verdict = self.examine(Evidence(run))
