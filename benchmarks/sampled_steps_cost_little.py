@@ -37,12 +37,13 @@ def watched(case: Case, rounds: int, steps: int) -> tuple[float, dict[str, Ratio
         callbacks = list(monitors.values())
         fit(case, callbacks, 2 * CYCLE)
         for _ in range(rounds):
+            before = [(m._overhead._bookkeeping, m._overhead.samples) for m in monitors.values()]
             seconds = fit(case, callbacks, steps * CYCLE)
             kinds = (1 + np.arange(len(seconds))) % CYCLE  # the first step of a fit is left out
             plain.append(float(np.median(seconds[kinds % 2 == 0])))
-            for kind, (name, monitor) in zip((1, 3), monitors.items(), strict=True):
-                # What is read, added up and written later belongs to the sample all the same.
-                later = monitor._overhead._bookkeeping / monitor._overhead.samples
+            for kind, (name, monitor), (time, samples) in zip((1, 3), monitors.items(), before, strict=True):
+                # What is read, added up, judged and written later belongs to the samples all the same.
+                later = (monitor._overhead._bookkeeping - time) / (monitor._overhead.samples - samples)
                 found[name].append((float(np.median(seconds[kinds == kind])) + later) / plain[-1])
     return 1e3 * float(np.median(plain)), {name: Ratio.of(ratios) for name, ratios in found.items()}
 
