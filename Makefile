@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lint test test-all clean
+.PHONY: help install demo lint test test-all bench clean
 
 help:
 	@echo "make demo      train three nets on digits under the monitor, compare what their layers received (2 minutes)"
 	@echo "make test      ruff, mypy, the fast tests, the first tutorial (under 10 minutes)"
 	@echo "make test-all  the same with the slow tests (up to 40 minutes)"
+	@echo "make bench     what watching costs: steps, budget, start, memory, growth (about an hour; keep the machine quiet)"
 	@echo "make install   only set up: $(VENV) with the exact versions of $(CONSTRAINTS)"
 	@echo "make clean     remove $(VENV), caches and build leavings; logs/ stays"
 	@echo
@@ -40,6 +41,11 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest --numprocesses=2 $(TESTS)
+
+bench: $(INSTALLED)
+	for claim in sampled_steps_cost_little auto_keeps_its_budget starting_stays_cheap cost_grows_linearly; do \
+		$(BIN)/python benchmarks/$$claim.py || exit; \
+	done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,9 +13,13 @@ from hypothesis import strategies as st
 
 from kerasgrad.run import Units
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.moments import COLUMNS, FEW, Reading, moments, square_sums
+from kerasgrad.statistics.measure import unit_sums
+from kerasgrad.statistics.moments import COLUMNS, moments, square_sums
+from kerasgrad.statistics.packing import Packing
+from kerasgrad.statistics.readings import FEW, Reading
 from kerasgrad.statistics.rows import through_depth
 from kerasgrad.statistics.units import Layers, UnitHistory
+from kerasgrad.taps.activations import activation_of
 
 
 def reference(x: Any) -> dict[str, float]:
@@ -154,3 +159,73 @@ def test_through_depth() -> None:
     assert found["decay_factor"][2] == pytest.approx(0.25)
     assert np.isnan([values[3] for values in found.values()]).all()
     assert np.isnan(through_depth(np.array([[1.0]]))["depth_ratio"]).all()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("shape", [(None, 40), (None, 5, 8), (None, 3000)])
+def test_batches_of_unknown_length(shape: tuple[Any, ...], compiled: bool) -> None:
+    """Small examples are joined, though one batch be longer than another and one of them need float64."""
+    random = np.random.default_rng(0)
+    spec = tf.TensorSpec(shape, tf.float32)
+    function = tf.function(
+        lambda a, b, c: moments([Reading.of(x) for x in (a, b, c)], compiled), [spec] * 3, jit_compile=compiled
+    )
+    for scales in ((1.0, 1.0, 1.0), (1.0, 1e-25, 1.0)):
+        arrays = [
+            (scale * random.normal(size=(length, *shape[1:]))).astype(np.float32)
+            for length, scale in zip((7, 3, 20), scales, strict=True)
+        ]
+        arrays[2][random.random(arrays[2].shape) < 0.3] = 0
+        for row, x in zip(function(*map(tf.constant, arrays)).numpy(), arrays, strict=True):
+            agree(row, x)
+    broken = arrays[0].copy()
+    broken[2, 3] = np.nan
+    rows = function(*map(tf.constant, [broken, *arrays[1:]])).numpy()
+    assert rows[0, COLUMNS.index("nonfinite")] == np.isnan(broken).sum() and rows[1:, COLUMNS.index("nonfinite")].sum() == 0
+
+
+def test_what_is_at_hand_is_not_computed_again_and_gives_the_same() -> None:
+    x = np.maximum(np.random.default_rng(0).normal(size=(6, 20, 50)), 0).astype(np.float32)
+    tensor = tf.constant(x)
+    helped = Reading(tensor, magnitude=tensor, total=tf.reduce_sum(tensor))
+    for row in moments([helped, Reading(tensor)]).numpy():
+        agree(row, x)
+
+
+def test_sums_of_units() -> None:
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=s).astype(np.float32) for s in ((6, 4), (3, 5, 4), (2, 3, 3, 7), (9, 4))]
+    for sums, x in zip(unit_sums([Reading(tf.constant(x)) for x in arrays]), arrays, strict=True):
+        assert np.allclose(sums, np.abs(x.astype(np.float64)).reshape(-1, x.shape[-1]).sum(axis=0), rtol=1e-6)
+
+
+def test_packed_and_unpacked() -> None:
+    """Replicas on the leading axis; a length that only the run knows."""
+    packing = Packing()
+
+    @tf.function(input_signature=[tf.TensorSpec([2, 3], tf.float64), tf.TensorSpec([None, 2], tf.float64)])
+    def packed(a: Any, b: Any) -> Any:
+        return packing.pack({"a": a, "b": b, "c": tf.constant(5.0, tf.float64), "d": tf.zeros([2, 0], tf.float64)})
+
+    for length in (4, 0, 1):
+        a, b = np.arange(6.0).reshape(2, 3), np.arange(2.0 * length).reshape(length, 2)
+        vector = packed(a, b).numpy()
+        found = packing.unpack(np.stack([vector, vector]))
+        assert np.array_equal(found["a"], [a, a]) and np.array_equal(found["b"], [b, b])
+        assert found["c"].tolist() == [5, 5] and found["d"].shape == (2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "nonnegative"),
+    [
+        (keras.layers.Dense(3, activation="relu"), True),
+        (keras.layers.ReLU(), True),
+        (keras.layers.ReLU(negative_slope=0.1), False),
+        (keras.layers.Dense(3, activation="tanh"), False),
+        (keras.layers.Activation("sigmoid"), True),
+        (keras.layers.Dense(3, activation=lambda x: keras.activations.relu(x) - 1), False),
+        (keras.layers.TimeDistributed(keras.layers.Dense(3, activation="relu")), True),
+    ],
+)
+def test_never_below_zero_only_where_it_is_certain(layer: Any, nonnegative: bool) -> None:
+    assert activation_of(layer).nonnegative is nonnegative

@@ -10,7 +10,8 @@ import tensorflow as tf
 from kerasgrad.observation import LayerSeen, Observation, Part
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.joined import Joined, by_width
-from kerasgrad.statistics.moments import COLUMNS, Reading, count_true, moments, spread, square_sums
+from kerasgrad.statistics.moments import COLUMNS, moments, square_sums
+from kerasgrad.statistics.readings import Reading, count_true, spread
 
 GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
 SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
