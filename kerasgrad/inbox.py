@@ -13,7 +13,7 @@ from kerasgrad.recorder import FLUSH_SECONDS, Taken
 from kerasgrad.taps.collector import Rows
 
 AT_ONCE = 64
-"""Samples after which those that wait are recorded. Recording one alone costs about five times its share of many."""
+"""Samples after which those that wait are recorded. Recorded alone, one costs about twice its share of many."""
 AT_MOST_BYTES = 16 * 2**20
 
 

@@ -483,9 +483,9 @@ class TestBadDays:
         """One step an epoch: costs are measured all the same, and the disk is not written to at each."""
         case, monitor = GRID["mlp"](), watch(tmp_path, update_freq="auto")
         validation = (case.x, case.y)
-        case.model.fit(case.x, case.y, batch_size=64, epochs=120, verbose=0, validation_data=validation, callbacks=[monitor])
+        case.model.fit(case.x, case.y, batch_size=64, epochs=60, verbose=0, validation_data=validation, callbacks=[monitor])
         assert monitor.run.facts["overhead"] is not None
-        assert monitor.run.steps[:10].tolist() == list(range(10)) and monitor.run.steps[-1] == 119
+        assert monitor.run.steps[:10].tolist() == list(range(10)) and monitor.run.steps[-1] == 59
         assert sum(p.stat().st_size for p in (tmp_path / "gradients").iterdir()) < 400_000
 
 
@@ -580,12 +580,12 @@ class TestSchedules:
 
         model.compile("sgd", "mse")
         monitor = watch(update_freq="auto")
-        x = np.ones((3000, 4), "float32")
+        x = np.ones((1200, 4), "float32")
         callbacks = [monitor, Slow(), keras.callbacks.LambdaCallback(on_epoch_begin=quicken)]
         model.fit(x, x, batch_size=4, epochs=3, verbose=0, callbacks=callbacks)
         overhead = monitor.run.overall("overhead")
         assert monitor.run.facts["overhead"] >= 0 and np.nanmax(overhead[-3:]) < 0.05
-        assert monitor.run.steps[:10].tolist() == list(range(10)) and 20 <= len(monitor.run) < 1000
+        assert monitor.run.steps[:10].tolist() == list(range(10)) and 12 <= len(monitor.run) < 400
 
     def test_auto_samples_the_last_epoch(self) -> None:
         monitor = watch(update_freq="auto")
