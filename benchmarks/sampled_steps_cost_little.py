@@ -1,7 +1,8 @@
 """Claim: a watched step costs little more than a plain one, and far less than what people use instead.
 
 Each watched variant is a callback of its own; plain and watched steps alternate from step to step within one fit (a step
-that is not sampled runs the model's own train function). Rivals act at every step, so their fits alternate with plain
+that is not sampled runs the model's own train function). Rules are left out: they judge a run now and then, not a step, and
+what they take is part of `auto_keeps_its_budget.py`. Rivals act at every step, so their fits alternate with plain
 ones in short rounds. Tracing comes before and is not counted (`total_tracing_stays_low.py` does).
 
     python benchmarks/sampled_steps_cost_little.py [--models "LSTM,tiny MLP"] [--rounds 12] [--jit]
@@ -29,9 +30,11 @@ def watched(case: Case, rounds: int, steps: int) -> tuple[float, dict[str, Ratio
     plain = []
     with tempfile.TemporaryDirectory() as folder:
         monitors = {
-            "all": kerasgrad.GradientMonitor(f"{folder}/all", update_freq=lambda step: step % CYCLE == 1, verbose=0),
+            "all": kerasgrad.GradientMonitor(
+                f"{folder}/all", update_freq=lambda step: step % CYCLE == 1, rules=(), verbose=0
+            ),
             "gradients": kerasgrad.GradientMonitor(
-                f"{folder}/gradients", update_freq=lambda step: step % CYCLE == 3, activations=False, verbose=0
+                f"{folder}/gradients", update_freq=lambda step: step % CYCLE == 3, activations=False, rules=(), verbose=0
             ),
         }
         callbacks = list(monitors.values())
