@@ -580,12 +580,12 @@ class TestSchedules:
 
         model.compile("sgd", "mse")
         monitor = watch(update_freq="auto")
-        x = np.ones((1200, 4), "float32")
+        x = np.ones((3000, 4), "float32")
         callbacks = [monitor, Slow(), keras.callbacks.LambdaCallback(on_epoch_begin=quicken)]
         model.fit(x, x, batch_size=4, epochs=3, verbose=0, callbacks=callbacks)
         overhead = monitor.run.overall("overhead")
         assert monitor.run.facts["overhead"] >= 0 and np.nanmax(overhead[-3:]) < 0.05
-        assert monitor.run.steps[:10].tolist() == list(range(10)) and 12 <= len(monitor.run) < 400
+        assert monitor.run.steps[:10].tolist() == list(range(10)) and 20 <= len(monitor.run) < 1000
 
     def test_auto_samples_the_last_epoch(self) -> None:
         monitor = watch(update_freq="auto")
