@@ -9,6 +9,7 @@ s = dL/da the signal at that output, n the number of entries. Masked time steps 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -121,6 +122,7 @@ STATISTICS: tuple[Statistic, ...] = (
 )
 
 
+@functools.cache
 def names(of: Of) -> tuple[str, ...]:
     """The names of all statistics of one kind of row.
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import takewhile
 from typing import Any
 
 from kerasgrad.recorder import FLUSH_SECONDS, Taken
@@ -46,22 +46,29 @@ class Inbox:
         while len(self._unread) > keep:
             read, taken, rows = self._unread.popleft()
             taken.raw = read()
-            self._bytes += sum(values.nbytes for values in taken.raw.values())
+            self._bytes += taken.bytes
             self._read.append((taken, rows))
 
     @property
     def is_due(self) -> bool:
         """Whether what was read is to be recorded now."""
-        if not self._read:
+        if not self.has_read:
             return False
         waited = time.time() - self._read[0][0].wall_time
         return len(self._read) >= AT_ONCE or self._bytes > AT_MOST_BYTES or waited > FLUSH_SECONDS / 2
 
-    def take(self) -> list[tuple[Rows, list[Taken]]]:
-        """Gives away all that was read, those with the same rows together."""
-        read, self._read, self._bytes = self._read, [], 0
-        groups = [list(group) for _, group in groupby(read, key=lambda entry: id(entry[1]))]
-        return [(group[0][1], [taken for taken, _ in group]) for group in groups]
+    def take(self) -> tuple[Rows, list[Taken]]:
+        """Gives away the first of what was read, as many as have the same rows; there must be one."""
+        rows = self._read[0][1]
+        taken = [taken for taken, _ in takewhile(lambda entry: entry[1] is rows, self._read)]
+        del self._read[: len(taken)]
+        self._bytes -= sum(one.bytes for one in taken)
+        return rows, taken
+
+    @property
+    def has_read(self) -> bool:
+        """Whether anything was read that is not recorded."""
+        return bool(self._read)
 
     def shift(self, steps: int) -> None:
         """Takes steps off all samples, where the count turns out to have begun too late."""

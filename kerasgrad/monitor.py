@@ -297,19 +297,19 @@ class GradientMonitor(keras.callbacks.Callback):
         """Reads the samples that were taken, all but the newest `keep`; records them at once or when it pays."""
         began = time.perf_counter()
         self._inbox.read(keep)
-        if at_once or self._inbox.is_due:
-            waiting = self._inbox.take()
-            for i, (rows, taken) in enumerate(waiting):
-                if self._recorder is None or rows is not self._rows:
-                    ahead = self._open(taken[0].raw, rows)
-                    for one in (one for _, group in waiting[i:] for one in group):
-                        one.step -= ahead
-                if self._recorder is not None:
-                    sample = self._recorder.record(taken)
-                    self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
-            if not at_once:
-                self._judge.attend(self._recorder, self.model, when="step")
+        due = at_once or self._inbox.is_due
+        while due and self._inbox.has_read:
+            rows, taken = self._inbox.take()
+            if self._recorder is None or rows is not self._rows:
+                ahead = self._open(taken[0].raw, rows)
+                for one in taken:
+                    one.step -= ahead
+            if self._recorder is not None:
+                sample = self._recorder.record(taken)
+                self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
         self._overhead.bookkeeping(time.perf_counter() - began)
+        if due and not at_once:
+            self._attend("step")
 
     def _attend(self, when: str) -> None:
         """Judges the run; the time counts as a cost of watching."""

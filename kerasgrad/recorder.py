@@ -43,6 +43,11 @@ class Taken:
     extra: dict[str, float] = field(default_factory=dict)
 
     @property
+    def bytes(self) -> int:
+        """How much memory the raw numbers take."""
+        return sum(values.nbytes for values in self.raw.values())
+
+    @property
     def rounded(self) -> dict[str, float]:
         """`extra` in the precision in which it is kept."""
         return {name: float(np.float32(value)) for name, value in self.extra.items()}

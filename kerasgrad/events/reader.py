@@ -17,7 +17,6 @@ from kerasgrad.finding import Finding
 from kerasgrad.run import Run, Sample, Schema, Units
 
 _DTYPES = {1: np.float32, 9: np.int64}
-_OVERALL = catalogue.names("overall")
 
 
 def load(log_dir: str | os.PathLike[str]) -> Run:
@@ -93,7 +92,7 @@ def _check_version(content: bytes) -> None:
 def _sample(event: Event, values: dict[str, Any], schema: Schema) -> Sample:
     layer = {n: values[n] for n in catalogue.names("layer") if n in values}
     variable = {n: values[f"variable/{n}"] for n in catalogue.names("variable") if f"variable/{n}" in values}
-    overall = dict(zip(_OVERALL, values["overall"].tolist(), strict=False))
+    overall = dict(zip(catalogue.names("overall"), values["overall"].tolist(), strict=False))
     over_time = {p: values[f"signal_over_time/{p}"] for p in schema.recurrent if f"signal_over_time/{p}" in values}
     return Sample(event.step, event.wall_time, layer, variable, overall, over_time, values.get("gradient_histogram"))
 

@@ -26,7 +26,6 @@ _DT_STRING = 7
 SCALARS = ("loss", "gradient_norm", "depth_ratio", "dead_fraction", "learning_rate", "overhead")
 """Overall statistics that are ordinary scalars besides, for plain TensorBoard and whatever mirrors it."""
 SCALAR_PREFIX = "health/"
-OVERALL = names("overall")
 
 _numbers = itertools.count()
 
@@ -67,8 +66,8 @@ class Writer:
             self._add_rows(event, statistic, {"rows": self.schema.layers}, row)
         for statistic, row in sample.variable.items():
             self._add_rows(event, f"variable/{statistic}", {"rows": self.schema.variables}, row)
-        overall = np.array([sample.overall.get(name, np.nan) for name in OVERALL], np.float32)
-        self._add(event, "overall", overall, {"rows": OVERALL})
+        overall = np.array([sample.overall.get(name, np.nan) for name in names("overall")], np.float32)
+        self._add(event, "overall", overall, {"rows": names("overall")})
         for path, row in sample.over_time.items():
             self._add(event, f"signal_over_time/{path}", row, {"layer": path})
         if sample.histogram is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,15 +207,21 @@ def attention_without_positions(asked: Asked) -> Verdict:
     return _found("attention_without_positions", Severity.NOTE, said, attention, ("add_positions",))
 
 
-def bias_before_normalization(asked: Asked) -> Verdict:
-    """A bias that BatchNormalization takes off again."""
-    paths = []
+def _batch_normalized(asked: Asked) -> Iterator[tuple[Call, Call]]:
+    """Each call of BatchNormalization, with the call that made what it normalises."""
     for call in asked.anatomy.calls:
         maker = asked.anatomy.maker(call.inputs[0]) if call.inputs else None
         if isinstance(call.layer, keras.layers.BatchNormalization) and maker is not None:
-            linear = activation_of(maker.layer).name == "linear"
-            if linear and getattr(maker.layer, "use_bias", False) and is_weight_layer(maker.layer):
-                paths.append(maker.path)
+            yield call, maker
+
+
+def bias_before_normalization(asked: Asked) -> Verdict:
+    """A bias that BatchNormalization takes off again."""
+    paths = []
+    for _, maker in _batch_normalized(asked):
+        linear = activation_of(maker.layer).name == "linear"
+        if linear and getattr(maker.layer, "use_bias", False) and is_weight_layer(maker.layer):
+            paths.append(maker.path)
     if not paths:
         return []
     said = f"{len(paths)} layers have a bias that the normalisation behind them takes off again: its gradient is zero."
@@ -225,12 +231,10 @@ def bias_before_normalization(asked: Asked) -> Verdict:
 def normalization_after_activation(asked: Asked) -> Verdict:
     """BatchNormalization of what has passed the activation."""
     paths = []
-    for call in asked.anatomy.calls:
-        maker = asked.anatomy.maker(call.inputs[0]) if call.inputs else None
-        if isinstance(call.layer, keras.layers.BatchNormalization) and maker is not None:
-            kind = activation_of(maker.layer).name
-            if kind not in ("linear", "unknown", "recurrent") and not isinstance(maker.layer, NORMALIZATIONS):
-                paths.append(call.path)
+    for call, maker in _batch_normalized(asked):
+        kind = activation_of(maker.layer).name
+        if kind not in ("linear", "unknown", "recurrent") and not isinstance(maker.layer, NORMALIZATIONS):
+            paths.append(call.path)
     if not paths:
         return []
     said = f"{len(paths)} normalisations come after the activation; before it is usual (Ioffe & Szegedy 2015)."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -66,12 +67,15 @@ class Anatomy:
     outputs: list[Any] = field(default_factory=list)
     reason: str = ""
 
+    @cached_property
+    def _made(self) -> dict[Any, Call]:
+        return {t.ref(): call for call in self.calls for t in call.outputs}
+
     def maker(self, tensor: Any) -> Call | None:
         """The call that gave a tensor, through operations that leave values as they are."""
-        given = {t.ref(): call for call in self.calls for t in call.outputs}
         for _ in range(8):
-            if tensor.ref() in given:
-                return given[tensor.ref()]
+            if tensor.ref() in self._made:
+                return self._made[tensor.ref()]
             if tensor.op.type not in ("Identity", "Reshape", "Cast", "Squeeze", "ExpandDims") or not tensor.op.inputs:
                 return None
             tensor = tensor.op.inputs[0]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.evidence import Evidence, median, share
 from kerasgrad.rules.rule import Verdict, rule
 
 HALF, WHOLE = 0.5, 0.999
@@ -95,8 +95,3 @@ def _history(seen: Evidence, row: Any) -> str:
         parts.append(f"of {len(died)} others the median last fired at step {int(np.median(died))}")
     parts += [f"{back} had come back"] if back else []
     return f" ({'; '.join(parts)})" if parts else ""
-
-
-def share(value: float) -> str:
-    """As a percentage."""
-    return f"{100 * value:.0f} %"

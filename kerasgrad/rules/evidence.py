@@ -154,3 +154,8 @@ def median(values: Any) -> Any:
 def log10(values: Any) -> Any:
     """Logarithm in which zero is very small rather than minus infinity."""
     return np.log10(np.maximum(values, TINY))
+
+
+def share(value: float) -> str:
+    """As a percentage."""
+    return f"{100 * value:.0f} %"

@@ -16,8 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.dead_units import share
-from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.evidence import Evidence, median, share
 from kerasgrad.rules.rule import Verdict, rule
 
 NOTE, WARNING = 0.5, 0.9

@@ -39,16 +39,16 @@ class Joined:
         return tf.math.unsorted_segment_max(values, self.owner, self.count)
 
 
-def by_width(tensors: list[Any]) -> list[list[int]]:
+def by_width(widths: dict[int, int]) -> list[list[int]]:
     """Which tensors can be joined.
 
     Args:
-        tensors: tensors or their shapes as `[length, width]`, with known width.
+        widths: the width of each, by its position.
 
     Returns:
-        Their positions, those of one width together.
+        The positions, those of one width together.
     """
     same: dict[int, list[int]] = {}
-    for i, tensor in enumerate(tensors):
-        same.setdefault(int(tensor.shape[-1]), []).append(i)
+    for position, width in widths.items():
+        same.setdefault(width, []).append(position)
     return list(same.values())

@@ -11,7 +11,7 @@ from kerasgrad.observation import LayerSeen, Observation, Part
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.joined import Joined, by_width
 from kerasgrad.statistics.moments import COLUMNS, moments, square_sums
-from kerasgrad.statistics.readings import Reading, count_true, spread
+from kerasgrad.statistics.readings import Reading, count_true, counted, spread
 
 GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
 SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
@@ -114,7 +114,7 @@ def unit_sums(readings: list[Reading]) -> list[Any]:
             tensor = tf.reduce_sum(reading.magnitude, axis=list(range(1, tensor.shape.rank - 1)))
         flat.append(tf.reshape(tensor, [-1, tensor.shape[-1]]))
     sums: list[Any] = [None] * len(flat)
-    for same in by_width(flat):
+    for same in by_width({i: int(tensor.shape[-1]) for i, tensor in enumerate(flat)}):
         joined = Joined.of([flat[i] for i in same])
         for i, row in zip(same, tf.unstack(joined.sum(tf.abs(tf.cast(joined.rows, tf.float64)))), strict=True):
             sums[i] = row
@@ -229,14 +229,10 @@ def _added(sums: list[Any], units: int) -> Any:
 
 def _over_time(part: Part) -> Any:
     """Count and sum of squares for each time step (axis 1), float64 `[time, 2]`."""
-    signal = tf.cast(part.signal, tf.float64)
-    counted = tf.ones_like(signal)
-    if part.mask is not None:
-        keep = spread(part.mask, signal)
-        counted = tf.cast(keep, tf.float64)
-        signal = tf.where(keep, signal, tf.zeros_like(signal))
-    axes = [0, *range(2, signal.shape.rank)]
-    return tf.stack([tf.reduce_sum(counted, axes), tf.reduce_sum(tf.square(signal), axes)], axis=1)
+    reading = Reading.of(tf.cast(part.signal, tf.float64), part.mask)
+    signal, axes = reading.tensor, [0, *range(2, reading.tensor.shape.rank)]
+    sums = [tf.reduce_sum(entries, axes) for entries in (counted(signal, reading.mask), tf.square(signal))]
+    return tf.stack(sums, axis=1)
 
 
 def _scalars(values: list[Any]) -> Any:

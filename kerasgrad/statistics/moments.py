@@ -14,11 +14,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerasgrad.statistics.joined import Joined
-from kerasgrad.statistics.readings import Reading, count_true
+from kerasgrad.statistics.joined import Joined, by_width
+from kerasgrad.statistics.readings import Reading, count_true, counted
 
-COUNTS = ("count", "zeros", "nonfinite")
-COLUMNS = (*COUNTS, "square_sum", "sum", "largest")
+COLUMNS = ("count", "zeros", "nonfinite", "square_sum", "sum", "largest")
 """What `moments` gives for each tensor; largest is the largest magnitude, and masked entries count in nothing."""
 
 SMALL = 1e-14
@@ -85,22 +84,16 @@ def _rows(readings: list[Reading], kind: Kind) -> Any:
     """One row of numbers for each tensor: the small and the narrow ones together, the others a few at a time."""
     if not readings:
         return tf.zeros([0, kind.columns], tf.float64)
-    small: dict[int, list[int]] = {}
-    narrow: dict[int, list[int]] = {}
-    large: list[int] = []
-    for i, reading in enumerate(readings):
-        if reading.is_small():
-            small.setdefault(int(reading.tensor.shape.num_elements()), []).append(i)
-        elif reading.is_narrow():
-            narrow.setdefault(int(reading.tensor.shape[1:].num_elements()), []).append(i)
-        else:
-            large.append(i)
+    shapes = [reading.tensor.shape for reading in readings]
+    small = {i: int(shapes[i].num_elements()) for i, reading in enumerate(readings) if reading.is_small()}
+    narrow = {i: int(shapes[i][1:].num_elements()) for i, reading in enumerate(readings) if reading.is_narrow()}
+    large = [i for i in range(len(readings)) if i not in small and i not in narrow]
     rows, places = [], []
-    for same in small.values():
+    for same in by_width(small):
         matrix = tf.stack([tf.reshape(tf.cast(readings[i].tensor, tf.float64), [-1]) for i in same])
         rows.append(kind.careful(matrix, None))
         places += same
-    for same in narrow.values():
+    for same in by_width(narrow):
         rows.append(_joined([readings[i] for i in same], kind))
         places += same
     for start in range(0, len(large), GROUP):
@@ -222,18 +215,21 @@ def _nonzero(tensor: Any) -> Any:
 
 def _moments(matrix: Any, mask: Any) -> Any:
     """The moments of each row of a float64 matrix."""
-    counted, zero = tf.ones_like(matrix), tf.equal(matrix, 0)
-    if mask is not None:
-        counted, zero = tf.cast(mask, tf.float64), mask & zero
-    flags = [counted, tf.cast(zero, tf.float64), tf.cast(~tf.math.is_finite(matrix), tf.float64), tf.square(matrix), matrix]
+    zero = tf.equal(matrix, 0) if mask is None else mask & tf.equal(matrix, 0)
+    flags = [
+        counted(matrix, mask),
+        tf.cast(zero, tf.float64),
+        tf.cast(~tf.math.is_finite(matrix), tf.float64),
+        tf.square(matrix),
+        matrix,
+    ]
     sums = [tf.reduce_sum(f, axis=1) for f in flags]
     return tf.stack([*sums, tf.reduce_max(tf.abs(matrix), axis=1)], axis=1)
 
 
 def _square_sum(matrix: Any, mask: Any) -> Any:
     """Count and sum of squares of each row of a float64 matrix."""
-    counted = tf.ones_like(matrix) if mask is None else tf.cast(mask, tf.float64)
-    return tf.stack([tf.reduce_sum(counted, axis=1), tf.reduce_sum(tf.square(matrix), axis=1)], axis=1)
+    return tf.stack([tf.reduce_sum(counted(matrix, mask), axis=1), tf.reduce_sum(tf.square(matrix), axis=1)], axis=1)
 
 
 def _doubtful(rows: Any) -> Any:

@@ -59,6 +59,11 @@ class Reading:
         return width is not None and 0 < width <= NARROW
 
 
+def counted(tensor: Any, mask: Any) -> Any:
+    """1 for every entry that the mask lets through, else 0, in the tensor's own precision."""
+    return tf.ones_like(tensor) if mask is None else tf.cast(mask, tensor.dtype)
+
+
 def spread(mask: Any, tensor: Any) -> Any:
     """A mask of the leading axes, for every entry of a tensor.
 
