@@ -77,6 +77,25 @@ def test_moments_in_a_graph_one_odd_tensor_among_others(compiled: bool) -> None:
             agree(row, x.astype(np.float32))
 
 
+def test_xla_takes_all_in_double_joined_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of one size in two lots, one too large to be joined, one masked."""
+    random = np.random.default_rng(0)
+    monkeypatch.setattr("kerasgrad.statistics.moments.JOINED", 20_000)
+    arrays = [random.normal(size=(100, 100)).astype(np.float32) * np.float32(10.0**e) for e in (-25, 0, 25)]
+    arrays += [random.normal(size=(600, 600)).astype(np.float32) * np.float32(1e-25), np.ones((6, 5, 4), np.float32)]
+    mask = random.random((6, 5)) < 0.6
+
+    @tf.function(jit_compile=True)
+    def both(*tensors: Any) -> Any:
+        readings = [Reading(t) for t in tensors[:-1]] + [Reading.of(tensors[-1], tf.constant(mask))]
+        return moments(readings, compiled=True), square_sums(readings, compiled=True)
+
+    rows, squares = both(*map(tf.constant, arrays))
+    for row, (count, total), x in zip(rows.numpy(), squares.numpy(), [*arrays[:-1], arrays[-1][mask]], strict=True):
+        agree(row, x)
+        assert count == x.size and total == pytest.approx(np.square(x.astype(np.float64)).sum(), rel=1e-9)
+
+
 def test_nonfinite_entries_are_counted_exactly() -> None:
     for size in (100, 10_000):
         x = np.ones(size, np.float32)

@@ -143,7 +143,7 @@ def _variables(observation: Observation, gradients: list[Any], compiled: bool) -
     clipped = [None if v.clipped is None else _values(v.clipped, compiled) for v in seen]
     updates = [None if v.after is None else Reading.of(v.after).tensor - Reading.of(v.before).tensor for v in seen]
     norms = [
-        _scattered(square_sums([Reading.of(t) for t in tensors if t is not None])[:, 1:], tensors, ABSENT)
+        _scattered(square_sums([Reading.of(t) for t in tensors if t is not None], compiled)[:, 1:], tensors, ABSENT)
         for tensors in (clipped, [v.before for v in seen], updates)
     ]
     return tf.concat([counts, columns[:, 2:], *norms], axis=1)
@@ -168,7 +168,7 @@ def _layers(observation: Observation, outputs: list[list[Output]], compiled: boo
     signals = [(row, output.signal) for row, output in each if output.signal is not None]
     columns = [
         _by_layer(moments([output.activation for _, output in each], compiled), [row for row, _ in each], len(outputs)),
-        _by_layer(square_sums([signal for _, signal in signals]), [row for row, _ in signals], len(outputs)),
+        _by_layer(square_sums([signal for _, signal in signals], compiled), [row for row, _ in signals], len(outputs)),
     ]
     saturated = [_saturated(layer) for layer in observation.layers]
     return tf.concat([*columns, _scalars(saturated)[:, None]], axis=1)

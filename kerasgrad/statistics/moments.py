@@ -4,12 +4,15 @@ The usual path reads each tensor in its own precision with the few reductions th
 lose everything below 1e-19 and above 1e19, and a variance taken from moments loses what lies far below the mean: where
 any tensor of a group is in such a range, which is seen from the first results, a second path in float64 replaces those
 of the group. A deep sigmoid net, whose gradients pass 1e-19, is just what this package is for.
+
+XLA would compile both paths, and one kernel for each number of each tensor: there all is taken in float64 at once, and
+tensors of one size are joined, since compiling costs more than copying.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -30,6 +33,8 @@ GROUP = 8
 """Larger tensors that share one decision for float64. All of them are kept in memory until it is taken."""
 EXACT = 2**21
 """How far a count survives float32, in whatever order it is added up and with a root taken on the way."""
+JOINED = 2**19
+"""Entries up to which tensors of one size are joined in float64: what the copy may take of memory."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class Kind:
         quick: of one float32 tensor, scalars at memory speed: two lists, of float64 and of float32.
         finish: of a table `[k, scalars]` of those, both lists together and in float64, the numbers `[k, columns]`.
         careful: of a float64 matrix `[k, n]` and its mask or None, the numbers of each row.
-        examples: of a float32 matrix `[examples, n]`, numbers of each row that add up but for the last column if
-            `last_is_largest`.
+        examples: of a float32 matrix `[examples, n]`, numbers of each row that add up, as those of `careful` do, but for the
+            last column if `last_is_largest`.
         doubtful: of numbers `[k, columns]`, which are not to be trusted in float32.
     """
 
@@ -60,63 +65,73 @@ def moments(readings: list[Reading], compiled: bool = False) -> Any:
 
     Args:
         readings: tensors of any shapes.
-        compiled: whether XLA compiles the step, which lacks an operation that is used otherwise.
+        compiled: whether XLA compiles the step.
 
     Returns:
         float64 `[len(readings), len(COLUMNS)]`.
     """
-    return _rows(readings, _COMPILED_MOMENTS if compiled else _MOMENTS)
+    return _rows(readings, _MOMENTS, compiled)
 
 
-def square_sums(readings: list[Reading]) -> Any:
+def square_sums(readings: list[Reading], compiled: bool = False) -> Any:
     """Sum of squares of each tensor, for norms of what needs no other moment.
 
     Args:
         readings: tensors of any shapes.
+        compiled: whether XLA compiles the step.
 
     Returns:
         float64 `[len(readings), 2]`: count and sum of squares.
     """
-    return _rows(readings, _SQUARE_SUMS)
+    return _rows(readings, _SQUARE_SUMS, compiled)
 
 
-def _rows(readings: list[Reading], kind: Kind) -> Any:
+def _rows(readings: list[Reading], kind: Kind, compiled: bool) -> Any:
     """One row of numbers for each tensor: the small and the narrow ones together, the others a few at a time."""
     if not readings:
         return tf.zeros([0, kind.columns], tf.float64)
     shapes = [reading.tensor.shape for reading in readings]
-    small = {i: int(shapes[i].num_elements()) for i, reading in enumerate(readings) if reading.is_small()}
+    small = {i: int(shapes[i].num_elements()) for i, reading in enumerate(readings) if reading.is_small(compiled)}
     narrow = {i: int(shapes[i][1:].num_elements()) for i, reading in enumerate(readings) if reading.is_narrow()}
     large = [i for i in range(len(readings)) if i not in small and i not in narrow]
     rows, places = [], []
-    for same in by_width(small):
+    for same in _few(small):
         matrix = tf.stack([tf.reshape(tf.cast(readings[i].tensor, tf.float64), [-1]) for i in same])
         rows.append(kind.careful(matrix, None))
         places += same
     for same in by_width(narrow):
-        rows.append(_joined([readings[i] for i in same], kind))
+        rows.append(_joined([readings[i] for i in same], kind, compiled))
         places += same
     for start in range(0, len(large), GROUP):
         group = large[start : start + GROUP]
-        rows.append(_one_by_one([readings[i] for i in group], kind))
+        rows.append(_one_by_one([readings[i] for i in group], kind, compiled))
         places += group
     return tf.gather(tf.concat(rows, axis=0), sorted(range(len(places)), key=places.__getitem__))
 
 
-def _joined(group: list[Reading], kind: Kind) -> Any:
+def _few(sizes: dict[int, int]) -> list[list[int]]:
+    """Tensors of one size together, but no more than `JOINED` allows."""
+    few = []
+    for same in by_width(sizes):
+        most = max(1, JOINED // sizes[same[0]])
+        few += [same[start : start + most] for start in range(0, len(same), most)]
+    return few
+
+
+def _joined(group: list[Reading], kind: Kind, compiled: bool) -> Any:
     """Rows of batches whose examples are small and of one size."""
     width = int(group[0].tensor.shape[1:].num_elements())
     joined = Joined.of([tf.reshape(r.tensor, [-1, width]) for r in group])
-    each = kind.examples(joined.rows)
+    each = kind.careful(tf.cast(joined.rows, tf.float64), None) if compiled else kind.examples(joined.rows)
     first = joined.sum(each)
     if kind.last_is_largest:
         first = tf.concat([first[:, :-1], joined.max(each[:, -1:])], axis=1)
-    return _checked(group, kind, first)
+    return first if compiled else _checked(group, kind, first)
 
 
-def _one_by_one(group: list[Reading], kind: Kind) -> Any:
+def _one_by_one(group: list[Reading], kind: Kind, compiled: bool) -> Any:
     """Rows of large tensors."""
-    if any(reading.tensor.dtype != tf.float32 for reading in group):
+    if compiled or any(reading.tensor.dtype != tf.float32 for reading in group):
         return _in_double(group, kind)
     wide, single = zip(*[kind.quick(reading) for reading in group], strict=True)
     first = tf.concat([_table(wide), tf.cast(_table(single), tf.float64)], axis=1)
@@ -162,14 +177,14 @@ def _checked(group: list[Reading], kind: Kind, first: Any) -> Any:
     return tf.ensure_shape(chosen, first.shape)
 
 
-def _quick_moments(reading: Reading, nonzero: Callable[[Any], Any]) -> tuple[list[Any], list[Any]]:
+def _quick_moments(reading: Reading) -> tuple[list[Any], list[Any]]:
     tensor = reading.tensor
     total = tf.reduce_sum(tensor) if reading.total is None else tf.cast(reading.total, tf.float32)
     if reading.magnitude is None:
         extremes = [tf.reduce_max(tensor), tf.reduce_min(tensor)]
     else:
         extremes = [tf.reduce_max(reading.magnitude)] * 2
-    return [reading.count(), nonzero(tensor)], [tf.nn.l2_loss(tensor), total, *extremes]
+    return [reading.count(), _nonzero(tensor)], [tf.nn.l2_loss(tensor), total, *extremes]
 
 
 def _finished_moments(table: Any) -> Any:
@@ -249,15 +264,6 @@ def _doubtful_square_sum(rows: Any) -> Any:
 
 
 _MOMENTS = Kind(
-    len(COLUMNS),
-    lambda reading: _quick_moments(reading, _nonzero),
-    _finished_moments,
-    _moments,
-    _moments_of_examples,
-    _doubtful,
-    last_is_largest=True,
-)
-_COMPILED_MOMENTS = replace(
-    _MOMENTS, quick=lambda reading: _quick_moments(reading, lambda tensor: count_true(tf.not_equal(tensor, 0)))
+    len(COLUMNS), _quick_moments, _finished_moments, _moments, _moments_of_examples, _doubtful, last_is_largest=True
 )
 _SQUARE_SUMS = Kind(2, _quick_square_sum, _finished_square_sum, _square_sum, _square_sums_of_examples, _doubtful_square_sum)

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 FEW = 4096
 """Tensors of at most this many entries go through float64 at once, those of one size as rows of one matrix."""
+FEW_KERNELS = 2**18
+"""The same where XLA compiles the step: one kernel less for each number is worth a larger copy."""
 NARROW = 2048
 """Entries of one example up to which tensors of a batch are joined; beyond it the copy costs more than it saves."""
 
@@ -45,10 +47,10 @@ class Reading:
         size = self.tensor.shape.num_elements()
         return tf.cast(tf.size(self.tensor), tf.float64) if size is None else tf.constant(float(size), tf.float64)
 
-    def is_small(self) -> bool:
-        """Whether float64 costs nothing."""
+    def is_small(self, compiled: bool = False) -> bool:
+        """Whether it is worth its copy to go through float64 with others of its size."""
         size = self.tensor.shape.num_elements()
-        return self.mask is None and size is not None and 0 < size <= FEW
+        return self.mask is None and size is not None and 0 < size <= (FEW_KERNELS if compiled else FEW)
 
     def is_narrow(self) -> bool:
         """Whether it is a batch of small examples."""
