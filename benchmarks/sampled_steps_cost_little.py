@@ -3,7 +3,8 @@
 Each watched variant is a callback of its own; plain and watched steps alternate from step to step within one fit (a step
 that is not sampled runs the model's own train function). Rules are left out: they judge a run now and then, not a step, and
 what they take is part of `auto_keeps_its_budget.py`. Rivals act at every step, so their fits alternate with plain
-ones in short rounds. Tracing comes before and is not counted (`total_tracing_stays_low.py` does).
+ones in short rounds. Tracing comes before and is not counted (`starting_stays_cheap.py` does). Passes are the time that all
+statistics add over the time that it takes to copy the gradients, the weights and the outputs of the model's layers once.
 
     python benchmarks/sampled_steps_cost_little.py [--models "LSTM,tiny MLP"] [--rounds 12] [--jit]
 """
@@ -12,10 +13,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from harness import MODELS, Case, Ratio, ScalarPerLayer, SecondTape, compiled, fit, keep, show
 
 import kerasgrad
@@ -44,11 +47,25 @@ def watched(case: Case, rounds: int, steps: int) -> tuple[float, dict[str, Ratio
             seconds = fit(case, callbacks, steps * CYCLE)
             kinds = (1 + np.arange(len(seconds))) % CYCLE  # the first step of a fit is left out
             plain.append(float(np.median(seconds[kinds % 2 == 0])))
-            for kind, (name, monitor), (time, samples) in zip((1, 3), monitors.items(), before, strict=True):
+            for kind, (name, monitor), (spent, samples) in zip((1, 3), monitors.items(), before, strict=True):
                 # What is read, added up, judged and written later belongs to the samples all the same.
-                later = (monitor._overhead._bookkeeping - time) / (monitor._overhead.samples - samples)
+                later = (monitor._overhead._bookkeeping - spent) / (monitor._overhead.samples - samples)
                 found[name].append((float(np.median(seconds[kinds == kind])) + later) / plain[-1])
     return 1e3 * float(np.median(plain)), {name: Ratio.of(ratios) for name, ratios in found.items()}
+
+
+def one_pass(case: Case, repeats: int = 50) -> float:
+    """Milliseconds for copying all gradients, weights and outputs of the model's own layers once, on all cores."""
+    outputs = [t.shape[1:] for layer in case.model.layers for t in tf.nest.flatten(layer.output)]
+    weights = [v.shape for v in case.model.trainable_variables]
+    tensors = [tf.random.normal(shape) for shape in (*weights, *weights, *((case.batch, *shape) for shape in outputs))]
+    copy = tf.function(lambda *given: [-tensor for tensor in given], autograph=False)
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        copy(*tensors)[-1].numpy()
+        seconds.append(time.perf_counter() - began)
+    return 1e3 * float(np.median(seconds[3:]))
 
 
 def rivals(case: Case, rounds: int, steps: int) -> dict[str, Any]:
@@ -78,7 +95,9 @@ def measured(name: str, rounds: int, jit_compile: bool) -> dict[str, Any]:
     case = compiled(name, jit_compile)
     fit(case, [], 3)
     plain, ratios = watched(case, rounds, 8)
-    return {"plain_ms": round(plain, 2), **ratios, **rivals(case, max(3, rounds // 2), 12)}
+    passes = (ratios["all"].median - 1) * plain / one_pass(case)
+    found = {"plain_ms": round(plain, 2), **ratios, "passes": round(passes, 1)}
+    return {**found, **rivals(case, max(3, rounds // 2), 12)}
 
 
 def main() -> None:
@@ -92,7 +111,7 @@ def main() -> None:
     for name in given.models.split(","):
         results[name + (" (XLA)" if given.jit else "")] = measured(name, given.rounds, given.jit)
         keep(__file__, results)
-    columns = ["all", "gradients", "not sampled", "second tape", "TensorBoard", "scalars"]
+    columns = ["all", "passes", "gradients", "not sampled", "second tape", "TensorBoard", "scalars"]
     rows = [[name, row["plain_ms"], *(row[c] for c in columns)] for name, row in results.items()]
     show("A step with each callback / a plain step: median (quartiles)", ["model", "plain, ms", *columns], rows)
 
