@@ -556,6 +556,17 @@ class TestSchedules:
         assert overhead.share == pytest.approx(sum(spent) / sum(elapsed), rel=0.02)
         assert overhead.tracing == 3.0
 
+    def test_auto_on_a_machine_that_changes_its_pace(self) -> None:
+        """A machine that becomes quicker does not pay for samples."""
+        auto, overhead, spent, elapsed = Auto(), Overhead(), 0.0, 0.0
+        for step in range(20_000):
+            pace = 0.5 if step // 500 % 2 else 1.0
+            due = auto.due(step, step, overhead, 20_000)
+            overhead.step(pace * (0.1 + 0.014 * due), due)
+            spent += pace * 0.014 * due
+            elapsed += pace * (0.1 + 0.014 * due)
+        assert 0.005 < spent / elapsed <= 0.0115
+
     def test_auto_in_a_short_training(self) -> None:
         """Fewer samples where each is dear, but never none."""
         overhead, auto = Overhead(), Auto()

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 ENOUGH = 5
 """Usual steps to have seen before a cost is believed."""
+RECENT = 16
+"""Usual steps that tell what is usual now: a machine changes its pace within seconds."""
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Overhead:
     _unsettled: list[float] = field(default_factory=list)
     _bookkeeping: float = 0.0
     _recent: float = 0.0
-    _usual: deque[float] = field(default_factory=lambda: deque(maxlen=64))
+    _usual: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _built: set[bool] = field(default_factory=set)
 
     def step(self, seconds: float, watched: bool) -> None:
@@ -46,11 +48,12 @@ class Overhead:
         if watched:
             self._recent = seconds
             self._unsettled.append(seconds)
-        else:
-            self._usual.append(seconds)
+            return
+        self._usual.append(seconds)
         if self._unsettled and self.known:
-            # Against what was usual at the time: a training whose steps become quicker did not cost more before.
-            self._extra += sum(self._unsettled) - len(self._unsettled) * self.usual
+            # Against what was usual at the time: a training whose steps become quicker did not cost more before. And
+            # never to a credit: what looks like one is a machine that has become quicker, and would pay for samples.
+            self._extra = max(0.0, self._extra + sum(self._unsettled) - len(self._unsettled) * self.usual)
             self._unsettled.clear()
 
     def bookkeeping(self, seconds: float) -> None:
@@ -68,6 +71,11 @@ class Overhead:
         return len(self._usual) >= ENOUGH
 
     @property
+    def settled(self) -> bool:
+        """Whether a usual step has been seen since the last sample, so that its cost is counted."""
+        return self.known and not self._unsettled
+
+    @property
     def usual(self) -> float:
         """Median duration of a step that was not watched; NaN until it is known."""
         return statistics.median(self._usual) if self.known else float("nan")
@@ -75,7 +83,7 @@ class Overhead:
     @property
     def spent(self) -> float:
         """What all samples cost together; NaN until it is known."""
-        return max(0.0, self._extra) + self._bookkeeping if self.known else float("nan")
+        return self._extra + self._bookkeeping if self.known else float("nan")
 
     @property
     def last(self) -> float:

@@ -93,7 +93,7 @@ class Auto:
         """
         if overhead is None or overhead.samples < self.least:
             return True
-        if step < self._wait_until or not overhead.known:
+        if step < self._wait_until or not overhead.settled:
             return False
         allowed, needed = self.budget * overhead.elapsed, overhead.spent + overhead.last
         if overhead.samples < self.first:
