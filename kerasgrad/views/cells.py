@@ -55,6 +55,19 @@ def bad(values: NDArray[np.float32], nonfinite: NDArray[np.float32] | None = Non
     return np.asarray(found | (nan & (counted | somewhere)))
 
 
+def bad_over_time(values: NDArray[np.float32], gradient_norm: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The same of a signal over time, which nothing counts: it is no number where the gradient of the step was none.
+
+    Args:
+        values: float32 `[samples, time]`, NaN also where sequences were shorter or masked.
+        gradient_norm: of the whole model, float32 `[samples]`.
+
+    Returns:
+        bool `[samples, time]`.
+    """
+    return np.asarray(np.isinf(values) | (np.isnan(values) & ~np.isfinite(gradient_norm)[:, None]))
+
+
 def witness(statistic: str) -> str:
     """The statistic that counts the non-finite entries behind another one of the layers."""
     of_activations = statistic.startswith("activation_") or statistic in SHARES[2:4] or statistic == SHARES[5]

@@ -60,7 +60,7 @@ def heat_map(run: Run, statistic: str) -> dict[str, Any]:
 def _through_time(run: Run, path: str) -> dict[str, Any]:
     values = run.signal_over_time(path)
     axis = {"title": {"text": "time step"}, "range": [values.shape[1] - 0.5, -0.5]}
-    return _heat(run, values, cells.bad(values), True, axis)
+    return _heat(run, values, cells.bad_over_time(values, run.overall("gradient_norm")), True, axis)
 
 
 def _heat(run: Run, values: Any, bad: Any, logarithmic: bool, axis: dict[str, Any]) -> dict[str, Any]:

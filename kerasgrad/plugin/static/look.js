@@ -62,7 +62,8 @@ export function logAxis(values, most) {
   const inside = Math.floor(high + room) - Math.ceil(low - room) + 1;
   const axis = { type: "log", range: [low - room, high + room], tickangle: 0 };
   if (inside >= 2) return { ...axis, tick0: 0, dtick: Math.ceil(inside / most) };
-  return { ...axis, tickvals: [10 ** low, 10 ** high], tickformat: low < -3 || high > 4 ? ".1e" : ".2~g" };
+  const far = high - low > 0.3 * (high - low + 2 * room);
+  return { ...axis, tickvals: far ? [10 ** low, 10 ** high] : [10 ** ((low + high) / 2)], tickformat: low < -3 || high > 4 ? ".1e" : ".2~g" };
 }
 
 /** Tick texts for rows: as many as there is room for. */
