@@ -87,6 +87,34 @@ def test_the_other_figures_draw_what_they_say() -> None:
         figure.savefig(io.BytesIO())
 
 
+def test_through_time_marks_what_is_no_number_and_leaves_shorter_sequences_open() -> None:
+    run = recorded(3)
+    broken = board.sample(6, len(NASTY))
+    broken.overall["gradient_norm"] = np.nan
+    broken.over_time = {NASTY[-1]: np.full(4, np.nan, np.float32)}
+    longer = board.sample(8, len(NASTY))
+    longer.over_time = {NASTY[-1]: np.geomspace(1e-2, 1, 6).astype(np.float32)}
+    for sample in (broken, longer):
+        run.append(sample)
+    figure = views.through_time(run)
+    axes = figure.axes[0]
+    drawn, marked = (np.ma.filled(mesh.get_array().astype(float), np.nan).reshape(6, 5) for mesh in axes.collections)
+    assert axes.get_ylim() == (5.5, -0.5), "the first time step on top"
+    assert np.isnan(drawn[4:, :3]).all() and np.isnan(drawn[:, 3]).all() and np.isfinite(drawn[:, 4]).all()
+    assert drawn[:, 4] == pytest.approx(np.linspace(-2, 0, 6), abs=1e-6)
+    assert (marked[:, 3] == 1).all() and np.isnan(np.delete(marked, 3, axis=1)).all()
+    cells_, red = charts.figures(run)[f"Signal through time: {NASTY[-1]}"]["data"]
+    assert [row[3] for row in red["z"]] == [1.0] * 6 and cells_["z"][5][:4] == [None] * 4
+
+
+def test_the_page_shows_the_newest_sample_that_has_numbers() -> None:
+    run = recorded(3)
+    run.table("update_ratio", "layer")[-1] = np.nan
+    drawn = charts.figures(run)
+    assert drawn["Update / weight at step 2"]["data"][0]["x"] == charts._json(run.table("update_ratio", "layer")[1])
+    assert "Dead, dormant and zero share at step 4" in drawn
+
+
 def test_figures_say_what_is_missing() -> None:
     with pytest.raises(KeyError, match="No statistic of a layer"):
         views.flow(recorded(), "nothing")
