@@ -20,7 +20,7 @@ SHARES = (
 )
 """Statistics from 0 to 1, drawn on a linear scale; the others are magnitudes over many orders."""
 
-BAD, NOT_EXAMINED = "#e6194b", "#c9c9c9"
+BAD, NOT_EXAMINED = "#b4000f", "#c9c9c9"
 """Colours of cells that are no numbers, and of those that hold nothing."""
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d1f", "#7f7f7f")
