@@ -194,7 +194,7 @@ def test_bad_runs_are_grey_with_their_reason_and_the_others_draw(opened: Callabl
 
 
 def test_zero_no_number_and_not_examined_look_different(opened: Callable[..., Frame], page: Page) -> None:
-    frame = opened(runs="sick/gradients")
+    frame = opened(runs="sick/gradients", band="-")
     drawn, bad = cells(frame), cells(frame, trace=1)
     assert np.isnan(drawn[[0, 4], 9]).all() and drawn[1, 9] == drawn[:, :9][np.isfinite(drawn[:, :9])].min()
     assert np.argwhere(bad == 1).tolist() == [[0, 9]]

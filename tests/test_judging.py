@@ -61,7 +61,7 @@ def test_a_dead_layer_is_told_once_and_written(tmp_path: Path, caplog: pytest.Lo
 
 
 def test_looking_back_keeps_what_was_withdrawn_or_is_found_no_more() -> None:
-    run = stuck(healthy(60))
+    run = made(stuck(healthy(60)))
     held = [finding.rule for finding in kerasgrad.diagnose(run)]
     run.findings = (
         Finding(held[0], Severity.NOTE, "As it was when it was raised."),

@@ -28,6 +28,11 @@ MANY = board.MANY
 pytestmark = pytest.mark.xdist_group("tab")  # which shares its servers
 
 
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    """Nothing here trains, and to clear Keras' session before each test takes longer than most of them."""
+
+
 def values(url: str, **arguments: Any) -> tuple[Any, Any]:
     """Steps and rows of `/values`."""
     answer = board.ask(f"{url}/data/plugin/kerasgrad/values?{urllib.parse.urlencode(arguments)}")

@@ -38,7 +38,7 @@ export function raster(table, rows, { from, to, columns, logarithmic, bottom }) 
   const first = Math.max(0, table.before(from));
   const last = table.before(to);
   const dx = Math.max(spacing(table.steps, first, last), (to - from) / columns, 1e-9);
-  const count = Math.max(1, Math.min(columns, Math.ceil((to - from) / dx + 1e-9)));
+  const count = Math.max(1, Math.min(columns, Math.ceil((to - from) / dx - 1e-9)));
   const cells = rows.map(() => new Float32Array(count).fill(NaN));
   const bad = rows.map(() => new Float32Array(count).fill(NaN));
   let any = false;
