@@ -112,7 +112,8 @@ class Judge:
         found = {finding.rule: finding for finding in reversed(diagnose(run, self.rules).findings)}
         changed = [*self._raised(found, at_last), *self._gone(found, run, at_last)]
         if at_last:
-            self._standing = {rule: found[rule] for rule in self._standing}  # with the evidence of the whole run
+            # With the evidence of the whole run, and in the order of its diagnosis.
+            self._standing = {rule: finding for rule, finding in reversed(found.items()) if rule in self._standing}
         self._spent += time.monotonic() - began
         for finding in changed:
             self._tell(finding)

@@ -64,7 +64,7 @@ class Tab extends App {
         this.runs,
         h("h2", {}, "Findings"),
         this.findings,
-        h("p", { class: "hint" }, "As they were while it trained; kerasgrad diagnose LOGDIR examines the whole run."),
+        h("p", { class: "hint" }, "Judged while it trains; kerasgrad diagnose LOGDIR examines it anew."),
         this.missing,
         h("h2", {}, "Colour"),
         label("statistic ", this.choice),
