@@ -37,10 +37,10 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses=2 -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup -m "not slow" $(TESTS)
 
 test-all: lint
-	$(BIN)/python -m pytest --numprocesses=2 $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(TESTS)
 
 bench: $(INSTALLED)
 	for claim in sampled_steps_cost_little auto_keeps_its_budget starting_stays_cheap cost_grows_linearly; do \

@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from kerasgrad.rules import diagnose
+    from kerasgrad.judging import look_back
     from kerasgrad.run import Run
     from kerasgrad.views import page, text
 
@@ -107,19 +107,19 @@ def _report(given: argparse.Namespace) -> int:
     if given.html is None:
         text.show(run)
         return GOOD
-    Path(given.html).write_text(page.page(run, diagnose(run)), encoding="utf-8")
+    Path(given.html).write_text(page.page(run, look_back(run)), encoding="utf-8")
     print(f"{given.html}: {os.path.getsize(given.html) / 1e6:.1f} MB, opens in any browser, offline too")
     return GOOD
 
 
 def _diagnose(given: argparse.Namespace) -> int:
     from kerasgrad.finding import Severity
-    from kerasgrad.rules import diagnose
+    from kerasgrad.judging import look_back
     from kerasgrad.run import Run
     from kerasgrad.views import text
 
     run = Run.load(given.log_dir)
-    diagnosis = diagnose(run)
+    diagnosis = look_back(run)
     if given.json:
         _print_json(diagnosis)
     else:

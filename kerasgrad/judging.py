@@ -87,7 +87,7 @@ class Judge:
         if recorder is None or (when == "step" and not self.is_due(recorder.run)):
             return
         changed, reason = self.judge(recorder.run, at_last=when == "end")
-        if changed:
+        if changed or (when == "end" and self._standing):
             recorder.note_findings(self.findings)
         if reason and when != "end":
             model.stop_training = True
@@ -111,6 +111,9 @@ class Judge:
         self._next = max(THEN, len(run) * 3 // 2)
         found = {finding.rule: finding for finding in reversed(diagnose(run, self.rules).findings)}
         changed = [*self._raised(found, at_last), *self._gone(found, run, at_last)]
+        if at_last:
+            # With the evidence of the whole run, and in the order of its diagnosis.
+            self._standing = {rule: finding for rule, finding in reversed(found.items()) if rule in self._standing}
         self._spent += time.monotonic() - began
         for finding in changed:
             self._tell(finding)
@@ -162,3 +165,23 @@ class Judge:
         """What holds of the run as it is, and what was raised and withdrawn while it trained."""
         now = diagnose(run, self.rules)
         return dataclasses.replace(now, findings=(*now.findings, *self._withdrawn))
+
+
+def look_back(run: Run) -> Diagnosis:
+    """What holds of a recorded run, and what was raised while it trained and holds no longer.
+
+    Args:
+        run: any run; `run.findings` are those that were raised.
+
+    Returns:
+        The diagnosis of `kerasgrad.rules.diagnose`, and behind it the findings of rules that find nothing now.
+    """
+    now = diagnose(run)
+    standing = {finding.rule for finding in now}
+    last = int(run.steps[-1]) if len(run) else 0
+    gone = [
+        dataclasses.replace(finding, withdrawn=last) if finding.withdrawn is None else finding
+        for finding in run.findings
+        if finding.withdrawn is not None or finding.rule not in standing
+    ]
+    return dataclasses.replace(now, findings=(*now.findings, *gone))

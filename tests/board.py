@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from kerasgrad import catalogue
 from kerasgrad.events.writer import Writer
-from kerasgrad.finding import Finding
+from kerasgrad.finding import Finding, Severity
 from kerasgrad.run import Run, Sample, Schema
 
 SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
@@ -31,6 +32,11 @@ FLAGS = [
     "--disable-sync", "--disable-default-apps", "--disable-dev-shm-usage", "--disable-quic",
 ]  # fmt: skip
 
+MANY = 10_000
+FINDING = Finding(
+    "vanishing_gradient", Severity.WARNING, "The signal dies.", ("stem", "block/dense"), "block/dense", 10, "first / last",
+    1e-5, 1e-3, 11, ("sigmoids",), ("use_relu",),
+)  # fmt: skip
 LAYERS = ("stem", "block/dense", "block/<script>alert(1)</script>", "block/<b>a&b</b>", "head")
 STATISTICS = (
     "signal_rms", "gradient_norm", "gradient_nonfinite", "update_ratio", "activation_zeros", "activation_nonfinite",
@@ -76,6 +82,61 @@ def write(
     writer.close()
 
 
+def write_sick(folder: Path) -> None:
+    """A run whose last step broke: `stem` is no number, `block/dense` exactly 0, `head` was never examined."""
+    folder.mkdir(parents=True)
+    writer = Writer(folder, schema(), 2.0)
+    for step in range(10):
+        made = sample(step, len(LAYERS))
+        made.layer["signal_rms"][4] = np.nan
+        if step == 9:
+            made.layer["signal_rms"][:2] = np.nan, 0
+            made.layer["gradient_nonfinite"][0] = 5
+            made.overall["gradient_norm"] = np.nan
+        writer.sample(made)
+    writer.facts(9, {"model": "sick", "not_examined": {"head: signal": "it <i>has</i> none"}})
+    writer.close()
+
+
+def write_many(folder: Path) -> None:
+    """As many samples as the tab promises, more than TensorBoard keeps on its own."""
+    folder.mkdir(parents=True)
+    writer = Writer(folder, schema(("a", "b")), 60.0)
+    for step in range(MANY):
+        writer.sample(sample(step, 2, statistics=("signal_rms",)))
+    writer.close()
+
+
+def write_damaged(root: Path) -> None:
+    """Runs that cannot be shown, or not to their end."""
+    write(root / "torn" / "gradients", range(5))
+    file = next((root / "torn" / "gradients").iterdir())
+    file.write_bytes(file.read_bytes()[:-150])
+    (root / "torn_early" / "gradients").mkdir(parents=True)
+    (root / "torn_early" / "gradients" / file.name).write_bytes(file.read_bytes()[:900])
+    (root / "no_layers" / "gradients").mkdir(parents=True)
+    writer = Writer(root / "no_layers" / "gradients", schema(("a",)), 2.0)
+    writer._text("schema", 1, {"layers": [], "variables": [], "owners": [], "sizes": [], "activations": [], "units": {}})
+    writer.sample(sample(1, 0))
+    writer.close()
+    with pytest.MonkeyPatch.context() as later:
+        later.setattr("kerasgrad.events.writer.FORMAT_VERSION", 99)
+        write(root / "later" / "gradients", range(2))
+
+
+def write_all(root: Path) -> int:
+    """The runs of the tests that share a TensorBoard; how many they are."""
+    write(root / "first" / "gradients", range(0, 40, 2), findings=[FINDING])
+    write(root / "two" / "gradients", range(0, 60, 2), seed=1)
+    write(root / "zoo" / "gradients", range(0, 60, 2), seed=2, baseline="plain.relu")
+    for i in range(7):
+        write(root / f"more{i}" / "gradients", range(3), ("a", "b"), seed=i)
+    write_sick(root / "sick" / "gradients")
+    write_many(root / "many" / "gradients")
+    write_damaged(root)
+    return 16
+
+
 def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as probe:
@@ -107,19 +168,30 @@ def listed(url: str) -> dict[str, Any]:
 @contextlib.contextmanager
 def tensorboard(log_dir: Path, *flags: str, runs: int) -> Iterator[str]:
     """A TensorBoard that has read all runs, as `tensorboard --logdir` starts it; its address."""
+    with launched(log_dir, *flags) as url:
+        wait_until_read(url, runs)
+        yield url
+
+
+@contextlib.contextmanager
+def launched(log_dir: Path, *flags: str) -> Iterator[str]:
+    """A TensorBoard that has just been started."""
     port = free_port()
     program = os.path.join(os.path.dirname(sys.executable), "tensorboard")
     command = [program, "--logdir", str(log_dir), "--port", str(port), "--reload_interval", "1", *flags]
     with (log_dir.parent / f"tensorboard-{port}.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        url = f"http://127.0.0.1:{port}"
         try:
-            wait_for(lambda: len(listed(url)) >= runs)
-            wait_for(lambda: _settled(url))
-            yield url
+            yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
             process.wait()
+
+
+def wait_until_read(url: str, runs: int) -> None:
+    """Waits until a TensorBoard has read that many runs to their end."""
+    wait_for(lambda: len(listed(url)) >= runs)
+    wait_for(lambda: _settled(url))
 
 
 def _settled(url: str) -> bool:
@@ -129,7 +201,7 @@ def _settled(url: str) -> bool:
     return first == {name: run.get("last_step") for name, run in listed(url).items()}
 
 
-def wait_for(condition: Any, seconds: float = 120) -> None:
+def wait_for(condition: Any, seconds: float = 300) -> None:
     """Waits until a condition holds; a server that does not answer yet counts as no."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -9,6 +9,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import pytest
@@ -25,3 +26,17 @@ def _fresh() -> Iterator[None]:
     keras.utils.set_random_seed(7)
     yield
     keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def boards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], Path]]:
+    """A TensorBoard of each loader, for all tests of the tab: their addresses, and the directory of runs that both read."""
+    import board
+
+    root = tmp_path_factory.mktemp("tab") / "logs"
+    runs = board.write_all(root)
+    with board.launched(root) as rust, board.launched(root, "--load_fast=false") as python:
+        urls = {"rust": rust, "python": python}
+        for url in urls.values():
+            board.wait_until_read(url, runs)
+        yield urls, root

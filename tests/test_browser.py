@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,15 @@ from urllib.parse import quote
 import board
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Frame, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
 
-from kerasgrad.finding import Finding, Severity
 from kerasgrad.run import Run
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # Playwright's own pipes
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Playwright's own pipes
+    pytest.mark.xdist_group("tab"),  # one browser and two servers for all of them
+]
 
-FINDING = Finding(
-    "vanishing_gradient", Severity.WARNING, "The signal dies.", ("stem", "block/dense"), "block/dense", 10, "first / last",
-    1e-5, 1e-3, 11, ("sigmoids",), ("use_relu",),
-)  # fmt: skip
 PATIENCE = 300_000
 """Milliseconds; the machine may be busy with other things."""
 
@@ -72,24 +69,14 @@ def _is_local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
 
 
-@pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("browser") / "logs"
-    board.write(root / "one" / "gradients", range(0, 40, 2), findings=[FINDING])
-    board.write(root / "two" / "gradients", range(0, 60, 2), seed=1)
-    board.write(root / "zoo" / "gradients", range(0, 60, 2), seed=2, baseline="plain.relu")
-    for i in range(7):
-        board.write(root / f"more{i}" / "gradients", range(3), ("a", "b"), seed=i)
-    (root / "torn" / "gradients").mkdir(parents=True)
-    whole = next((root / "one" / "gradients").iterdir())
-    (root / "torn" / "gradients" / whole.name).write_bytes(whole.read_bytes()[:900])
-    return root
+@pytest.fixture
+def logs(boards: tuple[dict[str, str], Path]) -> Path:
+    return boards[1]
 
 
-@pytest.fixture(scope="module")
-def url(logs: Path) -> Iterator[str]:
-    with board.tensorboard(logs, runs=11) as address:
-        yield address
+@pytest.fixture
+def url(boards: tuple[dict[str, str], Path]) -> str:
+    return boards[0]["rust"]
 
 
 @pytest.fixture
@@ -97,7 +84,7 @@ def opened(page: Page, url: str) -> Callable[..., Frame]:
     """Opens the tab with a state in its address."""
 
     def tab(query: str = "", **state: Any) -> Frame:
-        return visit(page, url, query, **{"runs": "one/gradients,two/gradients", **state})
+        return visit(page, url, query, **{"runs": "first/gradients,two/gradients", **state})
 
     return tab
 
@@ -132,22 +119,22 @@ def shot(page: Page, name: str) -> None:
     page.screenshot(path=board.SCREENSHOTS / f"{name}.png")
 
 
-def cells(frame: Frame, card: int = 0) -> Any:
-    """The numbers that a heat map was drawn from: [rows, columns]."""
-    drawn = frame.evaluate(f"Array.from(document.querySelectorAll('{HEAT}')[{card}].data[0].z, (row) => Array.from(row))")
+def cells(frame: Frame, selector: str = HEAT, *, trace: int = 0) -> Any:
+    """The numbers that the first heat map was drawn from: [rows, columns]."""
+    drawn = frame.evaluate(f"Array.from(document.querySelector('{selector}').data[{trace}].z, (row) => Array.from(row))")
     return np.array(drawn, np.float64)
 
 
-def spot(frame: Frame, card: int, step: float, row: int) -> tuple[float, float]:
-    """Where on the page a cell of a heat map is."""
-    place = frame.evaluate(
-        f"""([step, row]) => {{
-            const plot = document.querySelectorAll('{HEAT}')[{card}];
-            plot.scrollIntoView({{block: 'center'}});
+def spot(frame: Frame, card: int | str, step: float, row: int) -> tuple[float, float]:
+    """Where on the page a cell is, of a run's heat map by its number or of another chart by its selector."""
+    chart = frame.locator(card) if isinstance(card, str) else frame.locator(HEAT).nth(card)
+    place = chart.evaluate(
+        """(plot, [step, row]) => {
+            plot.scrollIntoView({block: 'center'});
             const box = plot.getBoundingClientRect();
-            const {{xaxis, yaxis}} = plot._fullLayout;
+            const {xaxis, yaxis} = plot._fullLayout;
             return [box.left + xaxis._offset + xaxis.d2p(step), box.top + yaxis._offset + yaxis.d2p(row)];
-        }}""",
+        }""",
         [step, row],
     )
     frame_box = frame.frame_element().bounding_box()
@@ -160,25 +147,25 @@ def address(page: Page) -> str:
 
 
 @pytest.mark.parametrize("loader", ["rust", "python"])
-def test_the_heat_map_shows_the_runs_numbers(page: Page, tmp_path: Path, logs: Path, loader: str) -> None:
-    shutil.copytree(logs / "one", tmp_path / "logs" / "one")
-    run = Run.load(logs / "one")
-    with board.tensorboard(tmp_path / "logs", *([] if loader == "rust" else ["--load_fast=false"]), runs=1) as address:
-        page.goto(address)
-        page.get_by_text("Gradient Flow").click()
-        frame = frame_of(page)
-        drawn = cells(frame)
-        expected = np.log10(run.table("signal_rms", "layer")).T
-        assert drawn.shape[0] == len(run.layers)
-        assert np.allclose(drawn[:, : expected.shape[1]], expected, atol=1e-5)
-        assert frame.locator(f"{HEAT} image").count() == 1, "drawn as a picture, not cell by cell"
-        shot(page, f"heat-map-{loader}")
+def test_the_heat_map_shows_the_runs_numbers(page: Page, boards: tuple[dict[str, str], Path], loader: str) -> None:
+    run = Run.load(boards[1] / "first")
+    page.goto(boards[0][loader])
+    page.get_by_text("Gradient Flow").click()
+    frame = frame_of(page)
+    for other in ("many", "more0"):
+        settled(frame, change=lambda other=other: frame.get_by_label(f"show {other}").uncheck())
+    drawn = cells(frame)
+    expected = np.log10(run.table("signal_rms", "layer")).T
+    assert drawn.shape[0] == len(run.layers)
+    assert np.allclose(drawn[:, : expected.shape[1]], expected, atol=1e-5)
+    assert frame.locator(f"{HEAT} image").count() == 1, "drawn as a picture, not cell by cell"
+    shot(page, f"heat-map-{loader}")
 
 
 def test_several_runs_share_one_colour_scale(opened: Callable[..., Frame], logs: Path) -> None:
     frame = opened()
     ends = frame.evaluate(f"Array.from(document.querySelectorAll('{HEAT}'), (p) => [p.data[0].zmin, p.data[0].zmax])")
-    tables = [np.log10(Run.load(logs / name).table("signal_rms", "layer")) for name in ("one", "two")]
+    tables = [np.log10(Run.load(logs / name).table("signal_rms", "layer")) for name in ("first", "two")]
     assert ends[0] == ends[1]
     assert ends[0] == pytest.approx([min(t.min() for t in tables), max(t.max() for t in tables)], abs=1e-5)
 
@@ -187,27 +174,62 @@ def test_runs_can_be_chosen_up_to_eight(opened: Callable[..., Frame], page: Page
     frame = opened()
     assert frame.locator(HEAT).count() == 2
     settled(frame, change=lambda: frame.get_by_label("show two").uncheck())
-    assert frame.locator(HEAT).count() == 1 and "runs=one/gradients" in address(page).replace("two", "")
+    assert frame.locator(HEAT).count() == 1 and "runs=first/gradients" in address(page).replace("two", "")
     for i in range(7):
         settled(frame, change=lambda i=i: frame.get_by_label(f"show more{i}").check())
     assert frame.locator(HEAT).count() == 8
     assert frame.get_by_label("show two").is_disabled()
 
 
-def test_a_torn_run_is_grey_with_its_reason(opened: Callable[..., Frame]) -> None:
+def test_bad_runs_are_grey_with_their_reason_and_the_others_draw(opened: Callable[..., Frame], page: Page) -> None:
     frame = opened()
-    torn = frame.locator(".run.bad")
-    assert torn.count() == 1 and torn.locator("input").is_disabled()
-    assert "no sample" in torn.inner_text() or "names of its layers" in torn.inner_text()
+    bad = frame.locator(".run.bad")
+    reasons = dict(bad.evaluate_all("items => items.map((item) => [item.dataset.name.split('/')[0], item.innerText])"))
+    assert set(reasons) == {"later", "no_layers", "torn_early"}
+    assert "format 99" in reasons["later"] and "no layers" in reasons["no_layers"]
+    assert "no sample" in reasons["torn_early"] or "names of its layers" in reasons["torn_early"]
+    assert all(bad.nth(i).locator("input").is_disabled() for i in range(3))
+    assert frame.locator(HEAT).count() == 2
+    shot(page, "bad-runs")
+
+
+def test_zero_no_number_and_not_examined_look_different(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened(runs="sick/gradients", band="-")
+    drawn, bad = cells(frame), cells(frame, trace=1)
+    assert np.isnan(drawn[[0, 4], 9]).all() and drawn[1, 9] == drawn[:, :9][np.isfinite(drawn[:, :9])].min()
+    assert np.argwhere(bad == 1).tolist() == [[0, 9]]
+    at_edges = "document.querySelector('.third').data.slice(1).map((trace) => [trace.marker.symbol, trace.y])"
+    assert frame.evaluate(at_edges) == [["triangle-left", [1]], ["x", [0]]]
+    missing = frame.locator("details")
+    missing.locator("summary").click()
+    assert "head: signal: it <i>has</i> none" in missing.inner_text()
+    shot(page, "sick")
+
+
+def test_a_run_of_which_not_all_is_kept_says_so(opened: Callable[..., Frame], page: Page) -> None:
+    def with_less(route: Route) -> None:
+        """The listing as `tensorboard --samples_per_plugin kerasgrad=20` has it."""
+        listing = route.fetch().json() | {"samples_kept": 20}
+        next(run for run in listing["runs"] if run["name"] == "first/gradients")["facts"]["samples"] = 33
+        route.fulfill(json=listing)
+
+    page.route("**/kerasgrad/runs?*", with_less)
+    frame = opened(runs="first/gradients,more0/gradients,zoo/gradients")
+    said = frame.locator(".run .reason").evaluate_all(
+        "(all) => all.map((one) => [one.parentElement.dataset.name, one.innerText])"
+    )
+    of_good = {name.split("/")[0]: text for name, text in said if "TensorBoard keeps" in text}
+    assert set(of_good) == {"first", "zoo"}, "more0 has fewer samples"
+    assert "20 of its 33 samples" in of_good["first"] and "--samples_per_plugin kerasgrad=0" in of_good["first"]
 
 
 def test_hover_says_layer_step_and_value(opened: Callable[..., Frame], page: Page, logs: Path) -> None:
     frame = opened()
     page.mouse.move(*spot(frame, 0, 21, 1))
     readout = frame.locator(".readout").first
-    board.wait_for(lambda: readout.inner_text() != "", 20)
+    board.wait_for(lambda: readout.inner_text() != "")
     text = readout.inner_text()
-    value = Run.load(logs / "one").layer("signal_rms")["block/dense"][10]
+    value = Run.load(logs / "first").layer("signal_rms")["block/dense"][10]
     assert "block/dense" in text and "step 20" in text
     assert float(text.split()[-1]) == pytest.approx(value, rel=0.06)
 
@@ -256,7 +278,7 @@ def test_zoom_is_linked_and_a_double_click_ends_it(opened: Callable[..., Frame],
 
     def whole_again() -> bool:
         page.mouse.dblclick(*start)  # on a busy machine the two clicks may be too far apart to be one
-        page.wait_for_timeout(1000)
+        page.wait_for_timeout(200)
         return bool(frame.evaluate(ranges) == [[0, 59]] * 3)
 
     board.wait_for(whole_again, 60)
@@ -268,7 +290,7 @@ def test_filter_statistic_and_scale(opened: Callable[..., Frame], page: Page, lo
     settled(frame, change=lambda: frame.get_by_label("layers with").fill("block"))
     assert cells(frame).shape[0] == 3
     settled(frame, change=lambda: frame.get_by_label("statistic").select_option("dead_fraction"))
-    expected = Run.load(logs / "one").table("dead_fraction", "layer").T[1:4]
+    expected = Run.load(logs / "first").table("dead_fraction", "layer").T[1:4]
     assert np.allclose(cells(frame)[:, : expected.shape[1]], expected, atol=1e-6), "a share has a linear scale"
     settled(frame, change=lambda: frame.get_by_label("scale").select_option("log"))
     assert np.allclose(cells(frame)[:, : expected.shape[1]], np.log10(expected), atol=1e-5)
@@ -276,18 +298,18 @@ def test_filter_statistic_and_scale(opened: Callable[..., Frame], page: Page, lo
 
 
 def test_the_slider_moves_the_profile(opened: Callable[..., Frame], logs: Path) -> None:
-    frame = opened(runs="one/gradients")
+    frame = opened(runs="first/gradients")
     frame.locator("#step").focus()
     settled(frame, "moved", lambda: frame.locator("#step").press("Home"))
     assert frame.locator("output").inner_text() == "0"
     drawn = frame.evaluate("document.querySelectorAll('.third')[0].data.at(-1).x")
-    assert drawn == pytest.approx(Run.load(logs / "one").table("signal_rms", "layer")[0].tolist(), rel=1e-6)
+    assert drawn == pytest.approx(Run.load(logs / "first").table("signal_rms", "layer")[0].tolist(), rel=1e-6)
     units = frame.evaluate("document.querySelectorAll('.third')[1].data.map((trace) => [trace.name, Array.from(trace.x)])")
-    assert dict(units)["dead"] == pytest.approx(Run.load(logs / "one").table("dead_fraction", "layer")[0].tolist())
+    assert dict(units)["dead"] == pytest.approx(Run.load(logs / "first").table("dead_fraction", "layer")[0].tolist())
 
 
 def test_a_zoo_baseline_gives_the_healthy_band(opened: Callable[..., Frame], logs: Path) -> None:
-    frame = opened(runs="one/gradients")
+    frame = opened(runs="first/gradients")
     assert frame.get_by_label("healthy band of").input_value() == "zoo/gradients"
     low, high = frame.evaluate("document.querySelectorAll('.third')[0].data.slice(0, 2).map((trace) => trace.x)")
     table = np.sort(Run.load(logs / "zoo").table("signal_rms", "layer"), axis=0)
@@ -363,41 +385,46 @@ def test_nothing_is_cut_off(opened: Callable[..., Frame], page: Page, size: tupl
     shot(page, f"whole-{size[0]}")
 
 
-def test_without_any_run_it_says_so(page: Page, tmp_path: Path) -> None:
-    (tmp_path / "logs").mkdir()
-    with board.tensorboard(tmp_path / "logs", runs=0) as url:
-        page.goto(f"{url}/data/plugin_entry.html?name=kerasgrad")
-        page.wait_for_selector(".notice:not([hidden])")
-        assert "no run" in page.locator(".notice").inner_text()
+def test_without_any_run_it_says_so(page: Page, url: str) -> None:
+    page.route("**/kerasgrad/runs?*", lambda route: route.fulfill(json=route.fetch().json() | {"runs": []}))
+    page.goto(f"{url}/data/plugin_entry.html?name=kerasgrad")
+    page.wait_for_selector(".notice:not([hidden])")
+    assert "no run" in page.locator(".notice").inner_text()
 
 
-def test_what_training_adds_appears_by_itself(page: Page, tmp_path: Path) -> None:
-    """A real training, watched while it runs: first one epoch, then another."""
+def test_what_training_adds_appears_by_itself(page: Page, url: str, logs: Path) -> None:
+    """A real training of a recurrent net, watched while it runs: an epoch, then one with longer sequences."""
     import keras
 
     import kerasgrad
 
-    keras.utils.set_random_seed(0)
-    layers = [keras.layers.Input((6, 2)), keras.layers.LSTM(4, name="cell"), keras.layers.Dense(1, name="out")]
-    model = keras.Sequential(layers)
+    inputs = [keras.layers.Input((None, 2)), keras.layers.Dense(3, name="mix")]
+    model = keras.Sequential([*inputs, keras.layers.SimpleRNN(4, name="cell"), keras.layers.Dense(1, name="out")])
     model.compile("adam", "mse")
-    monitor = kerasgrad.GradientMonitor(tmp_path / "logs" / "live", update_freq=1, histograms=True, verbose=0)
-    x, y = np.random.default_rng(0).normal(size=(64, 6, 2)).astype("float32"), np.ones((64, 1), "float32")
+    monitor = kerasgrad.GradientMonitor(logs / "live", update_freq=1, histograms=True, verbose=0)
+    x, y = np.random.default_rng(0).normal(size=(64, 9, 2)).astype("float32"), np.ones((64, 1), "float32")
+    model.fit(x[:, :6], y, batch_size=8, epochs=1, callbacks=[monitor], verbose=0)
+    board.wait_for(lambda: board.listed(url).get("live/gradients", {}).get("last_step") == 7)
+    frame = visit(page, url, runs="live/gradients", layer="cell")
+    assert frame.locator("output").inner_text() == "7"
+    assert cells(frame, ".tall").shape[0] == 6
     model.fit(x, y, batch_size=8, epochs=1, callbacks=[monitor], verbose=0)
-    with board.tensorboard(tmp_path / "logs", runs=1) as url:
-        frame = visit(page, url, layer="cell")
-        assert frame.locator("output").inner_text() == "7"
-        model.fit(x, y, batch_size=8, epochs=1, callbacks=[monitor], verbose=0)
-        board.wait_for(lambda: frame.locator("output").inner_text() == "15", 60)
-        board.wait_for(lambda: cells(frame).shape[1] >= 16, 20)
-        expected = np.log10(monitor.run.table("signal_rms", "layer")).T
-        drawn = cells(frame)[:, :16]
-        assert np.allclose(drawn, expected, atol=1e-5, equal_nan=True)
-        names = frame.locator(".detail .small:not([hidden])").evaluate_all("plots => plots.map((p) => p.dataset.name)")
-        assert "histogram" in names
-        over_time = monitor.run.schema.recurrent
-        assert frame.locator("#time").is_visible() == bool(over_time)
-        shot(page, "live")
+    board.wait_for(lambda: frame.locator("output").inner_text() == "15")
+    board.wait_for(lambda: cells(frame, ".tall").shape == (9, 16))
+    expected = np.log10(monitor.run.table("signal_rms", "layer")).T
+    assert np.allclose(cells(frame)[:, :16], expected, atol=1e-5, equal_nan=True)
+    over_time = np.log10(monitor.run.signal_over_time("cell")).T
+    assert np.isnan(over_time[6:, :8]).all() and np.isfinite(over_time[:, 8:]).all()
+    assert np.allclose(cells(frame, ".tall"), over_time, atol=1e-5, equal_nan=True)
+    names = frame.locator(".detail .small:not([hidden])").evaluate_all("plots => plots.map((p) => p.dataset.name)")
+    assert "histogram" in names
+    page.mouse.move(*spot(frame, ".tall", 12.5, 7))
+    readout = frame.locator("section:has(#time) .readout")
+    board.wait_for(lambda: readout.inner_text() != "")
+    said = readout.inner_text()
+    assert said.startswith("time step 7 · step 12 · signal ")
+    assert float(said.split()[-1]) == pytest.approx(10 ** over_time[7, 12], rel=0.06)
+    shot(page, "live")
 
 
 @pytest.mark.slow

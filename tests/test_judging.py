@@ -17,7 +17,7 @@ from runs import healthy, made, stuck
 import kerasgrad
 from kerasgrad import progress
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.judging import Judge
+from kerasgrad.judging import Judge, look_back
 from kerasgrad.rules import rule
 from kerasgrad.run import Run
 
@@ -52,9 +52,29 @@ def test_a_dead_layer_is_told_once_and_written(tmp_path: Path, caplog: pytest.Lo
     assert "dead_units" in [f.rule for f in monitor.diagnosis]
     loaded = Run.load(tmp_path)
     assert [f.to_dict() for f in loaded.findings] == [f.to_dict() for f in monitor.run.findings]
-    assert "dead_units" in [f.rule for f in kerasgrad.diagnose(loaded)], "a loaded run gives the same"
+    now = {f.rule: f.to_dict() for f in kerasgrad.diagnose(loaded)}
+    assert "dead_units" in now, "a loaded run gives the same"
+    standing = {f.rule: f.to_dict() for f in loaded.findings if f.withdrawn is None}
+    assert list(standing.items()) == list(now.items()), "what stands at the end stands with the evidence of the whole run"
     assert loaded.facts["history"]["step"] == [12 * n for n in range(1, 7)] and len(loaded.facts["history"]["accuracy"]) == 6
     assert (loaded.facts["loss_function"], loaded.facts["clipping"]) == ("sparse_categorical_crossentropy", {})
+
+
+def test_looking_back_keeps_what_was_withdrawn_or_is_found_no_more() -> None:
+    run = made(stuck(healthy(60)))
+    held = [finding.rule for finding in kerasgrad.diagnose(run)]
+    run.findings = (
+        Finding(held[0], Severity.NOTE, "As it was when it was raised."),
+        Finding("plateau", Severity.ERROR, "It was withdrawn.", withdrawn=7),
+        Finding("never_again", Severity.ERROR, "The training was cut off before it was."),
+    )
+    found = look_back(run)
+    assert [f.rule for f in found if f.withdrawn is None] == held
+    assert {f.summary: f.withdrawn for f in found if f.withdrawn is not None} == {
+        "It was withdrawn.": 7,
+        "The training was cut off before it was.": run.steps[-1],
+    }
+    assert held and not found.of(Severity.ERROR), "CI looks at what stands"
 
 
 def test_stop_on_ends_the_training_and_says_why() -> None:

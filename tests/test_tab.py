@@ -6,7 +6,6 @@ import argparse
 import json
 import struct
 import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,14 @@ from kerasgrad.plugin.source import NotServedError, Source
 from kerasgrad.run import Run
 
 CONTEXT = RequestContext()
-MANY = 10_000
+MANY = board.MANY
+
+pytestmark = pytest.mark.xdist_group("tab")  # which shares its servers
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    """Nothing here trains, and to clear Keras' session before each test takes longer than most of them."""
 
 
 def values(url: str, **arguments: Any) -> tuple[Any, Any]:
@@ -35,46 +41,10 @@ def values(url: str, **arguments: Any) -> tuple[Any, Any]:
     return steps, np.frombuffer(answer[8 + 8 * samples :], "<f4").reshape(samples, rows)
 
 
-def write_many(folder: Path) -> None:
-    """More samples than TensorBoard keeps on its own."""
-    folder.mkdir(parents=True)
-    writer = Writer(folder, board.schema(("a", "b")), 60.0)
-    for step in range(MANY):
-        writer.sample(board.sample(step, 2, statistics=("signal_rms",)))
-    writer.close()
-
-
-def damage(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs that cannot be shown, beside a good one."""
-    board.write(root / "good" / "gradients", range(5))
-    board.write(root / "cut" / "gradients", range(5))
-    file = next((root / "cut" / "gradients").iterdir())
-    file.write_bytes(file.read_bytes()[:-150])
-    (root / "cut_early" / "gradients").mkdir(parents=True)
-    (root / "cut_early" / "gradients" / file.name).write_bytes(file.read_bytes()[:900])
-    board.write(root / "no_layers" / "gradients", range(2))
-    empty = next((root / "no_layers" / "gradients").iterdir())
-    empty.unlink()
-    writer = Writer(root / "no_layers" / "gradients", board.schema(("a",)), 2.0)
-    writer._text("schema", 1, {"layers": [], "variables": [], "owners": [], "sizes": [], "activations": [], "units": {}})
-    writer.sample(board.sample(1, 0))
-    writer.close()
-    with monkeypatch.context() as later:
-        later.setattr("kerasgrad.events.writer.FORMAT_VERSION", 99)
-        board.write(root / "later" / "gradients", range(2))
-
-
-@pytest.fixture(scope="module", params=["rust", "python"])
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """A TensorBoard over good and bad runs."""
-    root = tmp_path_factory.mktemp("tab") / "logs"
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        damage(root, monkeypatch)
-    write_many(root / "many" / "gradients")
-    flags = [] if request.param == "rust" else ["--load_fast=false"]
-    with board.tensorboard(root, *flags, runs=6) as url:
-        board.wait_for(lambda: board.listed(url)["many/gradients"].get("last_step") == MANY - 1)
-        yield url, root
+@pytest.fixture(params=["rust", "python"])
+def served(request: pytest.FixtureRequest, boards: tuple[dict[str, str], Path]) -> tuple[str, Path]:
+    """A TensorBoard over good and bad runs, and their directory."""
+    return boards[0][request.param], boards[1]
 
 
 def test_the_tab_is_there_and_active(served: tuple[str, Path]) -> None:
@@ -85,12 +55,12 @@ def test_the_tab_is_there_and_active(served: tuple[str, Path]) -> None:
 
 def test_the_numbers_are_those_of_the_run(served: tuple[str, Path]) -> None:
     url, root = served
-    run = Run.load(root / "good")
+    run = Run.load(root / "first")
     for statistic in board.STATISTICS:
-        steps, table = values(url, run="good/gradients", of="layer", statistic=statistic)
+        steps, table = values(url, run="first/gradients", of="layer", statistic=statistic)
         assert steps.tolist() == run.steps.tolist()
         assert np.array_equal(table, run.table(statistic, "layer")), statistic
-    steps, overall = values(url, run="good/gradients", of="overall")
+    steps, overall = values(url, run="first/gradients", of="overall")
     expected = np.stack([run.overall(name) for name in catalogue.names("overall")], axis=1)
     assert np.array_equal(overall, expected, equal_nan=True)
 
@@ -103,33 +73,33 @@ def test_all_samples_up_to_ten_thousand_are_kept(served: tuple[str, Path]) -> No
 
 def test_one_row_and_only_what_is_new(served: tuple[str, Path]) -> None:
     url, root = served
-    steps, column = values(url, run="good/gradients", of="layer", statistic="signal_rms", row=3, after=2)
-    assert steps.tolist() == [3, 4]
-    assert np.array_equal(column[:, 0], Run.load(root / "good").table("signal_rms", "layer")[3:, 3])
+    steps, column = values(url, run="first/gradients", of="layer", statistic="signal_rms", row=3, after=35)
+    assert steps.tolist() == [36, 38]
+    assert np.array_equal(column[:, 0], Run.load(root / "first").table("signal_rms", "layer")[-2:, 3])
 
 
 def test_bad_runs_have_a_reason_and_the_others_are_served(served: tuple[str, Path]) -> None:
     runs = board.listed(served[0])
     reasons = {name.removesuffix("/gradients"): run["reason"] for name, run in runs.items()}
-    assert reasons["good"] is None and reasons["many"] is None
-    assert reasons["cut"] is None and runs["cut/gradients"]["last_step"] in (3, 4), "what is complete of it is shown"
+    assert reasons["first"] is None and reasons["many"] is None
+    assert reasons["torn"] is None and runs["torn/gradients"]["last_step"] in (3, 4), "what is complete of it is shown"
     assert "written in format 99" in reasons["later"] and "no layers" in reasons["no_layers"]
-    assert "no sample" in reasons["cut_early"] or "names of its layers" in reasons["cut_early"]
+    assert "no sample" in reasons["torn_early"] or "names of its layers" in reasons["torn_early"]
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         "run=nothing&of=layer&statistic=signal_rms",
-        "run=good/gradients&of=layer&statistic=nothing",
-        "run=good/gradients&of=everything",
-        "run=good/gradients&of=layer&statistic=saturated_fraction",
-        "run=good/gradients&of=layer&statistic=signal_rms&row=77",
-        "run=good/gradients&of=layer&statistic=signal_rms&row=two",
-        "run=good/gradients&of=layer&statistic=signal_rms&after=1e5",
-        "run=good/gradients&of=layer&statistic=signal_rms&after=-2",
-        "run=good/gradients&of=time&statistic=../../etc/passwd",
-        "run=good/gradients&of=histogram&row=0",
+        "run=first/gradients&of=layer&statistic=nothing",
+        "run=first/gradients&of=everything",
+        "run=first/gradients&of=layer&statistic=saturated_fraction",
+        "run=first/gradients&of=layer&statistic=signal_rms&row=77",
+        "run=first/gradients&of=layer&statistic=signal_rms&row=two",
+        "run=first/gradients&of=layer&statistic=signal_rms&after=1e5",
+        "run=first/gradients&of=layer&statistic=signal_rms&after=-2",
+        "run=first/gradients&of=time&statistic=../../etc/passwd",
+        "run=first/gradients&of=histogram&row=0",
         "run=later/gradients&of=histogram&row=0",
         "",
     ],

@@ -6,12 +6,13 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import board
 import numpy as np
 import pytest
 
-from kerasgrad import views
+from kerasgrad import plugin, views
 from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.run import Run, Schema
 from kerasgrad.views import cells, charts, page, text, vendor
@@ -85,6 +86,34 @@ def test_the_other_figures_draw_what_they_say() -> None:
     assert np.ma.filled(over_time.axes[0].collections[0].get_array(), np.nan).reshape(4, 6)[0] == pytest.approx([-3] * 6)
     for figure in (profile, dead, updates, over_time):
         figure.savefig(io.BytesIO())
+
+
+def test_through_time_marks_what_is_no_number_and_leaves_shorter_sequences_open() -> None:
+    run = recorded(3)
+    broken = board.sample(6, len(NASTY))
+    broken.overall["gradient_norm"] = np.nan
+    broken.over_time = {NASTY[-1]: np.full(4, np.nan, np.float32)}
+    longer = board.sample(8, len(NASTY))
+    longer.over_time = {NASTY[-1]: np.geomspace(1e-2, 1, 6).astype(np.float32)}
+    for sample in (broken, longer):
+        run.append(sample)
+    figure = views.through_time(run)
+    axes = figure.axes[0]
+    drawn, marked = (np.ma.filled(mesh.get_array().astype(float), np.nan).reshape(6, 5) for mesh in axes.collections)
+    assert axes.get_ylim() == (5.5, -0.5), "the first time step on top"
+    assert np.isnan(drawn[4:, :3]).all() and np.isnan(drawn[:, 3]).all() and np.isfinite(drawn[:, 4]).all()
+    assert drawn[:, 4] == pytest.approx(np.linspace(-2, 0, 6), abs=1e-6)
+    assert (marked[:, 3] == 1).all() and np.isnan(np.delete(marked, 3, axis=1)).all()
+    cells_, red = charts.figures(run)[f"Signal through time: {NASTY[-1]}"]["data"]
+    assert [row[3] for row in red["z"]] == [1.0] * 6 and cells_["z"][5][:4] == [None] * 4
+
+
+def test_the_page_shows_the_newest_sample_that_has_numbers() -> None:
+    run = recorded(3)
+    run.table("update_ratio", "layer")[-1] = np.nan
+    drawn = charts.figures(run)
+    assert drawn["Update / weight at step 2"]["data"][0]["x"] == charts._json(run.table("update_ratio", "layer")[1])
+    assert "Dead, dormant and zero share at step 4" in drawn
 
 
 def test_figures_say_what_is_missing() -> None:
@@ -162,6 +191,47 @@ def test_a_person_at_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) ->
     out = io.StringIO()
     text.show(recorded(), diagnosed(recorded()), out)
     assert "\x1b[1;33m" in out.getvalue()
+
+
+EYES = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+"""What becomes of linear RGB (Machado, Oliveira & Fernandes 2009, severity 1)."""
+
+
+def seen(colors: Any, eye: str) -> Any:
+    """Colours as an eye sees them: RGB from 0 to 1 `[colours, 3]` to CIELAB."""
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = np.clip(linear @ np.array(EYES[eye]).T, 0, 1) @ to_xyz.T / [0.9505, 1, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+def rgb(*codes: str) -> Any:
+    return np.array([[int(code[i : i + 2], 16) for i in (1, 3, 5)] for code in codes]) / 255
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_every_eye_can_tell_the_colours_apart(eye: str) -> None:
+    from matplotlib import colormaps
+
+    scale = seen(colormaps["viridis"](np.linspace(0, 1, 64))[:, :3], eye)
+    assert (np.diff(scale[:, 0]) > 0).all(), "brighter is more"
+    look = (Path(plugin.__file__).parent / "static" / "look.js").read_text(encoding="utf-8")
+    for theme, palette in (("LIGHT", "RUN_COLORS"), ("DARK", "DARK_RUN_COLORS")):
+        named = dict(re.findall(r'(\w+): "(#\w+)"', re.findall(rf"const {theme} = (.*);", look)[0]))
+        bad, none, paper = (seen(rgb(named[name]), eye) for name in ("bad", "none", "paper"))
+        for mark, others in ((bad, (scale, none, paper)), (none, (scale, paper))):
+            assert np.linalg.norm(np.concatenate(others) - mark, axis=1).min() > 10, (theme, eye)
+        runs = seen(rgb(*re.findall(r'"(#\w+)"', re.findall(rf"const {palette} = (.*);", look)[0])), eye)
+        apart = np.linalg.norm(runs[:, None] - runs, axis=2)[np.triu_indices(8, 1)]
+        assert apart.min() > 10, "and each has its own dashes"
+    for mark in (cells.BAD, cells.NOT_EXAMINED):
+        assert np.linalg.norm(scale - seen(rgb(mark), eye), axis=1).min() > 10
 
 
 def test_vendored_files_are_those_whose_checksum_is_noted() -> None:

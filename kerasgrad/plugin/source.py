@@ -148,7 +148,11 @@ class Source:
             return read
         overall = self.table(context, experiment, run, "overall")
         values = _aligned(read, overall.steps)
-        sick = ~np.isfinite(overall.values[:, [catalogue.names("overall").index(n) for n in ("loss", "gradient_norm")]])
+        loss, norm = (overall.values[:, catalogue.names("overall").index(name)] for name in ("loss", "gradient_norm"))
+        if tag.startswith("signal_over_time/"):
+            values[cells.bad_over_time(values, norm)] = np.inf
+            return Table(overall.steps, values)
+        sick = ~np.isfinite(loss + norm)
         witness = cells.witness(tag)
         counted = None
         known = tag in catalogue.names("layer") and tag != witness and TAG_PREFIX + witness in tags

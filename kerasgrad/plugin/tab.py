@@ -42,6 +42,8 @@ class GradientFlow(base_plugin.TBPlugin):
     def __init__(self, context: Any) -> None:
         self._source = Source(context.data_provider) if context.data_provider is not None else None
         self._files = _files()
+        # Of a run with more samples TensorBoard keeps so many, drawn at random; 0: all.
+        self._most = (getattr(context, "sampling_hints", None) or {}).get(catalogue.PLUGIN_NAME, 0)
 
     def get_plugin_apps(self) -> Mapping[str, Callable[..., Any]]:
         """The routes."""
@@ -74,6 +76,7 @@ class GradientFlow(base_plugin.TBPlugin):
             ],
             "usual_update_ratio": cells.USUAL_UPDATE_RATIO,
             "lowest_decades": cells.LOWEST_DECADES,
+            "samples_kept": self._most,
         }
         return http_util.Respond(request, answer, "application/json")  # type: ignore[no-any-return]
 

@@ -20,7 +20,7 @@ SHARES = (
 )
 """Statistics from 0 to 1, drawn on a linear scale; the others are magnitudes over many orders."""
 
-BAD, NOT_EXAMINED = "#e6194b", "#c9c9c9"
+BAD, NOT_EXAMINED = "#b4000f", "#c9c9c9"
 """Colours of cells that are no numbers, and of those that hold nothing."""
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d1f", "#7f7f7f")
@@ -53,6 +53,19 @@ def bad(values: NDArray[np.float32], nonfinite: NDArray[np.float32] | None = Non
     counted = nonfinite > 0
     somewhere = counted.any(axis=1, keepdims=True) & ~nan.all(axis=0, keepdims=True)
     return np.asarray(found | (nan & (counted | somewhere)))
+
+
+def bad_over_time(values: NDArray[np.float32], gradient_norm: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The same of a signal over time, which nothing counts: it is no number where the gradient of the step was none.
+
+    Args:
+        values: float32 `[samples, time]`, NaN also where sequences were shorter or masked.
+        gradient_norm: of the whole model, float32 `[samples]`.
+
+    Returns:
+        bool `[samples, time]`.
+    """
+    return np.asarray(np.isinf(values) | (np.isnan(values) & ~np.isfinite(gradient_norm)[:, None]))
 
 
 def witness(statistic: str) -> str:

@@ -27,14 +27,16 @@ def figures(run: Run) -> dict[str, Any]:
     Returns:
         Plotly figures: `data` and `layout`.
     """
+    shares = cells.SHARES[2:4] + cells.SHARES[1:2]
+    updated, counted = _newest(run, "update_ratio"), _newest(run, *shares)
     charts = {
         "Loss and gradient norm": _over_time(run),
         "Signal that reaches each layer": heat_map(run, "signal_rms"),
         "Gradient norm of each layer": heat_map(run, "gradient_norm"),
-        "Update / weight, newest sample": _profile(run, ("update_ratio",), True),
-        "Dead, dormant and zero share, newest sample": _profile(run, cells.SHARES[2:4] + cells.SHARES[1:2], False),
+        f"Update / weight at step {run.steps[updated]}": _profile(run, ("update_ratio",), updated, True),
+        f"Dead, dormant and zero share at step {run.steps[counted]}": _profile(run, shares, counted, False),
     }
-    return charts | {f"Signal through time: {plain(path)}": _through_time(run, path) for path in run.schema.recurrent}
+    return charts | {f"Signal through time: {path}": _through_time(run, path) for path in run.schema.recurrent}
 
 
 def plain(name: str) -> str:
@@ -60,10 +62,10 @@ def heat_map(run: Run, statistic: str) -> dict[str, Any]:
 def _through_time(run: Run, path: str) -> dict[str, Any]:
     values = run.signal_over_time(path)
     axis = {"title": {"text": "time step"}, "range": [values.shape[1] - 0.5, -0.5]}
-    return _heat(run, values, cells.bad(values), True, axis)
+    return _heat(run, values, cells.bad_over_time(values, run.overall("gradient_norm")), True, axis, 3)
 
 
-def _heat(run: Run, values: Any, bad: Any, logarithmic: bool, axis: dict[str, Any]) -> dict[str, Any]:
+def _heat(run: Run, values: Any, bad: Any, logarithmic: bool, axis: dict[str, Any], row_pixels: int = 14) -> dict[str, Any]:
     low, high = cells.span(values, logarithmic)
     shown = np.where(bad, np.nan, values)
     if logarithmic:
@@ -78,7 +80,7 @@ def _heat(run: Run, values: Any, bad: Any, logarithmic: bool, axis: dict[str, An
     if bad.any():
         marked = np.where(np.logical_or.reduceat(bad, starts, axis=0), 1.0, np.nan)
         traces.append(common | {"z": _json(marked.T), "colorscale": [[0, BAD], [1, BAD]], "showscale": False})
-    height = min(900, max(260, 14 * values.shape[1] + 60))
+    height = min(900, max(260, row_pixels * values.shape[1] + 60))
     axes = {"xaxis": {"title": {"text": "step"}, "showgrid": False}, "yaxis": axis | {"showgrid": False}}
     return {"data": traces, "layout": {"plot_bgcolor": NOT_EXAMINED, "height": height, "margin": MARGIN} | axes}
 
@@ -99,11 +101,17 @@ def _over_time(run: Run) -> dict[str, Any]:
     return {"data": traces, "layout": layout | {"yaxis2": second, "legend": {"orientation": "h", "y": 1.15}}}
 
 
-def _profile(run: Run, statistics: tuple[str, ...], logarithmic: bool) -> dict[str, Any]:
+def _newest(run: Run, *statistics: str) -> int:
+    """The newest sample in which some layer has a number."""
+    given = np.flatnonzero(np.any([np.isfinite(run.table(name, "layer")).any(axis=1) for name in statistics], axis=0))
+    return int(given[-1]) if len(given) else len(run) - 1
+
+
+def _profile(run: Run, statistics: tuple[str, ...], sample: int, logarithmic: bool) -> dict[str, Any]:
     y = list(range(len(run.layers)))
     traces = [
         {
-            "x": _json(run.table(statistic, "layer")[-1]), "y": y, "name": statistic, "mode": "markers",
+            "x": _json(run.table(statistic, "layer")[sample]), "y": y, "name": statistic, "mode": "markers",
             "marker": {"symbol": symbol, "color": color, "size": 8},
             "text": [plain(path) for path in run.layers], "hovertemplate": "%{text}: %{x:.3g}",
         }
@@ -111,7 +119,11 @@ def _profile(run: Run, statistics: tuple[str, ...], logarithmic: bool) -> dict[s
             statistics, ("square", "diamond-open", "circle-open"), (COLORS[5], COLORS[0], COLORS[7]), strict=False
         )
     ]  # fmt: skip
-    axis = {"type": "log", "exponentformat": "power"} if logarithmic else {"range": [-0.03, 1.03], "tickformat": ".0%"}
+    axis = (
+        {"type": "log", "exponentformat": "power", "dtick": 1}
+        if logarithmic
+        else {"range": [-0.03, 1.03], "tickformat": ".0%"}
+    )
     low, high = cells.USUAL_UPDATE_RATIO
     usual = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": low, "x1": high, "line": {"width": 0}}
     layout = {"height": min(900, max(260, 14 * len(y) + 60)), "margin": MARGIN, "xaxis": axis, "yaxis": _row_axis(run)}

@@ -42,18 +42,9 @@ def flow(run: Run, statistic: str = "signal_rms") -> Any:
     values = _table(run, statistic)
     logarithmic = cells.is_logarithmic(statistic)
     bad = cells.bad(values, run.table(cells.witness(statistic), "layer"))
-    low, high = cells.span(values, logarithmic)
     figure, axes = _figure(9.0, len(run.layers))
-    # A sample holds until the next one; the last one for as long as the one before it.
-    steps = run.steps.astype(np.float64)
-    edges = np.append(steps, steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1.0))
-    rows = np.arange(len(run.layers) + 1) - 0.5
-    axes.set_facecolor(NOT_EXAMINED)
-    mesh = axes.pcolormesh(edges, rows, _shown(values, bad, logarithmic, low).T, vmin=low, vmax=high, cmap="viridis")
-    if bad.any():
-        axes.pcolormesh(edges, rows, np.where(bad, 1.0, np.nan).T, cmap=_one_color(BAD))
-    figure.colorbar(mesh, label=f"log10 of {statistic}" if logarithmic else statistic)
-    axes.set(xlabel="step", title=f"{run.facts.get('model', 'model')}: {statistic}")
+    _heat(axes, run, values, bad, logarithmic, f"log10 of {statistic}" if logarithmic else statistic)
+    axes.set(title=f"{run.facts.get('model', 'model')}: {statistic}")
     _name_rows(axes, run)
     return figure
 
@@ -149,6 +140,8 @@ def update_ratios(run: Run) -> Any:
 def through_time(run: Run, layer: str | None = None) -> Any:
     """The signal per time step of a recurrent layer's input: time step by training step, colour its log10.
 
+    The first time step is on top. Red: measured, and NaN or infinite. Grey: the sequences of that step were shorter.
+
     Args:
         run: any run.
         layer: path of a recurrent layer; the first one if None.
@@ -166,14 +159,25 @@ def through_time(run: Run, layer: str | None = None) -> Any:
     path = layer or run.schema.recurrent[0]
     values = run.signal_over_time(path)
     _sample(run, None)
-    low, high = cells.span(values, True)
     figure, axes = _figure(8.0, 24)
-    axes.set_facecolor(NOT_EXAMINED)
-    shown = _shown(values, cells.bad(values), True, low)
-    mesh = axes.pcolormesh(run.steps, np.arange(values.shape[1]), shown.T, vmin=low, vmax=high, shading="nearest")
-    figure.colorbar(mesh, label="log10 of the signal")
-    axes.set(xlabel="step", ylabel="time step within the sequence", title=path.replace("$", r"\$"))
+    _heat(axes, run, values, cells.bad_over_time(values, run.overall("gradient_norm")), True, "log10 of the signal")
+    axes.set(ylabel="time step within the sequence", title=path.replace("$", r"\$"))
     return figure
+
+
+def _heat(axes: Any, run: Run, values: Any, bad: Any, logarithmic: bool, label: str) -> None:
+    """Rows by steps, the first row on top: what is no number in one colour, what was not examined in another."""
+    low, high = cells.span(values, logarithmic)
+    # A sample holds until the next one; the last one for as long as the one before it.
+    steps = run.steps.astype(np.float64)
+    edges = np.append(steps, steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1.0))
+    rows = np.arange(values.shape[1] + 1) - 0.5
+    axes.set_facecolor(NOT_EXAMINED)
+    mesh = axes.pcolormesh(edges, rows, _shown(values, bad, logarithmic, low).T, vmin=low, vmax=high, cmap="viridis")
+    if bad.any():
+        axes.pcolormesh(edges, rows, np.where(bad, 1.0, np.nan).T, cmap=_one_color(BAD))
+    axes.figure.colorbar(mesh, label=label)
+    axes.set(xlabel="step", ylim=(values.shape[1] - 0.5, -0.5))
 
 
 def _figure(width: float, rows: int) -> tuple[Any, Any]:

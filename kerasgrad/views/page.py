@@ -33,6 +33,7 @@ def page(run: Run, diagnosis: Diagnosis | None = None) -> str:
         f"<h1>{_escape(run.facts.get('model', 'model'))}</h1>",
         f"<p class=facts>{_escape(_facts(run))}</p>",
         _findings(diagnosis),
+        "<p class=where>In the maps red is NaN or infinite, grey was not examined.</p>" if figures else "",
         *(f"<h2>{_escape(title)}</h2><div class=plot id=plot{i}></div>" for i, title in enumerate(figures)),
         f"<h2>Layers</h2><pre>{_escape(text.report(run))}</pre>",
     ]

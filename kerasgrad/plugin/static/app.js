@@ -1,6 +1,6 @@
 // What is chosen and what follows from it: which runs, rows, steps and colours. Draws nothing.
 
-import { short } from "./dom.js";
+import { short, whole } from "./dom.js";
 import { powers, RUN_DASHES, runColor } from "./look.js";
 import { raster, span } from "./raster.js";
 import * as address from "./state.js";
@@ -60,6 +60,16 @@ export class App {
 
   dash(run) {
     return RUN_DASHES[this.place(run)];
+  }
+
+  /** What is missing of a run because TensorBoard keeps only so many samples, in words; "" if nothing is. */
+  thinned(run) {
+    const most = this.listing.samples_kept;
+    const here = this.store.peek(run, "overall")?.length ?? 0;
+    const { samples } = run.facts;
+    if (!most || here < most || here === samples) return "";
+    const of = samples > here ? `of its ${whole(samples)} samples` : "samples of this run, which may have more";
+    return `TensorBoard keeps ${whole(most)} ${of}, drawn at random. All of them: --samples_per_plugin kerasgrad=0`;
   }
 
   // The statistic.

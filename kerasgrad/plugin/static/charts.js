@@ -1,12 +1,13 @@
 // The other charts: loss and norm over time, profiles over depth at the chosen step, one layer in detail.
 
-import { cropped, h, plain } from "./dom.js";
-import { MARGIN } from "./heatmap.js";
+import { cropped, number, plain, whole } from "./dom.js";
+import { ground, MARGIN } from "./heatmap.js";
 import { colors, draw, layout, logAxis, rowTicks, steps } from "./look.js";
 import { quantile, thinned } from "./raster.js";
 
 const BAND = [0.1, 0.9]; // of the baseline's samples, at each depth
 const BAND_SAMPLES = 500;
+const LEAP = 100;
 
 /** Loss above, gradient norm below, on the heat map's time axis. */
 export function overview(app, element, tables) {
@@ -32,9 +33,17 @@ export function overview(app, element, tables) {
     yaxis: { domain: [0.54, 1], title: title("loss"), nticks: 4, fixedrange: true },
     shapes: [{ type: "line", x0: step, x1: step, y0: 0, y1: 1, yref: "paper", line: { color: c.line, width: 1 } }],
   });
-  const norms = traces.filter((trace) => trace.yaxis === "y2").flatMap((trace) => trace.y);
+  const [losses, norms] = ["y", "y2"].map((axis) => traces.filter((trace) => trace.yaxis === axis).flatMap((trace) => trace.y));
+  const explodes = leaps(losses);
   figure.yaxis2 = { ...figure.yaxis, ...logAxis(norms, 2), domain: [0, 0.46], title: title("norm") };
+  if (explodes) Object.assign(figure.yaxis, logAxis(losses, 2));
   return draw(element, traces, figure).then(() => listen(app, element));
+}
+
+/** Whether some losses dwarf the usual ones, which on a linear axis would lie flat on the ground. */
+function leaps(losses) {
+  const given = losses.filter((loss) => loss !== null).sort((one, other) => one - other);
+  return given[0] > 0 && given.at(-1) > LEAP * quantile(given, 0.5);
 }
 
 function listen(app, element) {
@@ -50,6 +59,7 @@ export function profile(app, element, tables, statistic, { logarithmic, band, us
   const c = colors(app.dark);
   const traces = [];
   const shapes = [];
+  const edges = [];
   if (usual) {
     const all = { type: "rect", yref: "paper", y0: 0, y1: 1, line: { width: 0 }, layer: "below" };
     shapes.push({ ...all, x0: usual[0], x1: usual[1], fillcolor: "#009e73", opacity: 0.15 });
@@ -67,8 +77,23 @@ export function profile(app, element, tables, statistic, { logarithmic, band, us
       x, y: places.map(([y]) => y), text, mode: "lines+markers", line, marker: { size: 4 },
       hovertemplate: "%{text}: %{x:.3g}<extra></extra>",
     });
+    const values = places.map(([, row]) => (sample < 0 ? NaN : table.at(sample, row)));
+    const common = { places, text, color: app.color(run) };
+    if (logarithmic) edges.push(...atEdge(values.map((value) => value === 0), { ...common, x: 0.012, symbol: "triangle-left", said: "0" }));
+    edges.push(...atEdge(values.map((value) => Math.abs(value) === Infinity), { ...common, x: 0.988, symbol: "x", said: "NaN or infinite" }));
   }
+  traces.push(...edges);
   return over(app, element, rows, traces, { title: statistic, logarithmic, shapes, c });
+}
+
+/** Layers that have no place on the axis, as marks at its end: 0 has no logarithm, and what is no number lies nowhere. */
+function atEdge(which, { places, text, color, x, symbol, said }) {
+  const rows = which.map((_, i) => i).filter((i) => which[i]);
+  if (!rows.length) return [];
+  return [{
+    x: rows.map(() => x), y: rows.map((i) => places[i][0]), text: rows.map((i) => text[i]), xaxis: "x2",
+    mode: "markers", marker: { symbol, color, size: 7 }, hovertemplate: `%{text}: ${said}<extra></extra>`,
+  }];
 }
 
 const shownValue = (value, logarithmic) => {
@@ -129,8 +154,8 @@ function over(app, element, rows, traces, { title, logarithmic, shares, shapes =
   const names = app.names(focus);
   const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 14))), element.clientHeight - 50);
   const chosen = rows.findIndex((row) => focus.schema.layers[row] === app.state.layer);
-  const numbers = [...traces.flatMap((trace) => trace.x), ...shapes.flatMap((shape) => [shape.x0, shape.x1])];
-  const xaxis = { title: { text: title, standoff: 6 }, ...(logarithmic ? logAxis(numbers, 5) : { nticks: 6 }) };
+  const numbers = [...traces.filter((trace) => !trace.xaxis).flatMap((trace) => trace.x), ...shapes.flatMap((shape) => [shape.x0, shape.x1])];
+  const xaxis = { title: { text: title, standoff: 6 }, ...(logarithmic ? logAxis(numbers, 4) : { nticks: 6 }) };
   if (shares) Object.assign(xaxis, { range: [-0.03, 1.03], tickformat: ".0%" });
   if (chosen >= 0) {
     const box = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: chosen - 0.5, y1: chosen + 0.5 };
@@ -140,8 +165,9 @@ function over(app, element, rows, traces, { title, logarithmic, shares, shapes =
     margin: { l: 118, r: 26, t: 4, b: 34 },
     hovermode: "closest",
     showlegend: Boolean(shares),
-    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: -0.4, font: { size: 10 }, entrywidth: 56 },
+    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: -0.4, font: { size: 10 }, entrywidth: 44, itemwidth: 30 },
     xaxis,
+    xaxis2: { overlaying: "x", range: [0, 1], visible: false, fixedrange: true },
     yaxis: { range: [rows.length - 0.5, -0.5], tickvals, ticktext, fixedrange: true },
     shapes,
   });
@@ -154,9 +180,10 @@ function over(app, element, rows, traces, { title, logarithmic, shares, shapes =
 }
 
 /** Time step within the sequence by training step, of one recurrent layer. */
-export function throughTime(app, element, table) {
+export function throughTime(app, element, table, readout) {
   const [from, to] = app.range();
   const c = colors(app.dark);
+  element.table = table;
   const columns = Math.max(50, element.clientWidth - MARGIN.l - MARGIN.r);
   const rows = Array.from({ length: table.rows }, (_, i) => i);
   const [low, high] = app.spanOf([table]);
@@ -166,12 +193,29 @@ export function throughTime(app, element, table) {
   const traces = [{ ...common, z: cells, zmin: low, zmax: high, colorscale: "Viridis", colorbar }];
   if (bad) traces.push({ ...common, z: bad, colorscale: [[0, c.bad], [1, c.bad]], zmin: 0, zmax: 1, showscale: false });
   const figure = layout(app.dark, {
-    plot_bgcolor: c.none,
     margin: { ...MARGIN, t: 4, b: 20 },
     xaxis: steps(from, to),
     yaxis: { range: [rows.length - 0.5, -0.5], showgrid: false, fixedrange: true, title: { text: "time step", standoff: 4 } },
+    shapes: ground(app, table),
   });
-  return draw(element, traces, figure).then(() => listen(app, element));
+  return draw(element, traces, figure).then(() => {
+    if (element.listening) return;
+    listen(app, element);
+    const at = ({ points: [point] }) => [Math.round(point.y), Math.max(0, element.table.before(point.x + (point.data.dx || 0) / 2 - 1e-6))];
+    element.on("plotly_hover", (event) => {
+      const [time, sample] = at(event);
+      const value = element.table.at(sample, time);
+      const said = Number.isNaN(value) ? "none there" : number(value);
+      readout.textContent = `time step ${time} · step ${whole(element.table.steps[sample])} · signal ${said}`;
+    });
+    element.on("plotly_unhover", () => (readout.textContent = ""));
+    element.on("plotly_click", (event) => app.choose({ ...app.state, focus: app.focus().name, step: element.table.steps[at(event)[1]] }, false));
+  });
+}
+
+/** Moves the chosen step without drawing the cells again. */
+export function remarkTime(app, element) {
+  if (element.listening) window.Plotly.relayout(element, { shapes: ground(app, element.table) });
 }
 
 /** One small chart over time, of one statistic of the chosen layer. */
@@ -184,36 +228,39 @@ export function small(app, element, series, { name, logarithmic }) {
     const hovertemplate = `${plain(run.label)}: %{y:.3g}<extra></extra>`;
     return { ...thinned(table.steps, shown, from, to, 400), mode: "lines", line, hovertemplate };
   });
+  const signed = logarithmic && series.some(({ table }) => table.values.some((value) => value < 0));
+  const linear = { nticks: 4, rangemode: "nonnegative" };
   const figure = layout(app.dark, {
     margin: { l: 56, r: 24, t: 20, b: 22 },
-    title: { text: name, font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
+    title: { text: signed ? `|${name}|` : name, font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
     hovermode: "x",
     xaxis: steps(from, to, { nticks: 4, showgrid: true }),
-    yaxis: { ...(logarithmic ? logAxis(traces.flatMap((trace) => trace.y), 3) : { nticks: 4 }), fixedrange: true },
+    yaxis: { ...(logarithmic ? logAxis(traces.flatMap((trace) => trace.y), 3) : linear), fixedrange: true },
   });
   // Without buttons: by keyboard one would have to walk through those of a dozen charts.
   return draw(element, traces, figure, false).then(() => listen(app, element));
 }
 
 /** Histogram of the chosen layer's gradient over time: log10 |g| by step, colour the share of the entries. */
-export function histogram(app, element, table, bins) {
+export function histogram(app, element, table, bins, label) {
   const [from, to] = app.range();
   const rows = Array.from({ length: table.rows }, (_, i) => i);
   const { x0, dx, cells } = app.raster(table, rows, { from, to, columns: 400, logarithmic: false, bottom: 0 });
   const entries = cells[0].map((_, column) => cells.reduce((sum, row) => sum + (row[column] || 0), 0));
   const z = cells.map((row) => row.map((count, column) => (count > 0 ? count / entries[column] : NaN)));
   const edges = bins.map(Number);
-  const tickvals = rows.filter((row) => row % 8 === 1);
+  const used = rows.filter((row) => cells[row].some((count) => count > 0));
+  const [lowest, highest] = used.length ? [used[0] - 1.5, used.at(-1) + 1.5] : [-0.5, table.rows - 0.5];
+  const every = highest - lowest > 30 ? 8 : 4;
+  const tickvals = rows.filter((row) => row % every === 1);
   const ticktext = tickvals.map((row) => `10<sup>${Math.round(Math.log10(edges[row]))}</sup>`);
   const figure = layout(app.dark, {
     margin: { l: 52, r: 70, t: 20, b: 22 },
-    title: { text: "histogram of |g|", font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
+    title: { text: `histogram of |g|${label && `, ${plain(label)}`}`, font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
     xaxis: steps(from, to, { nticks: 4 }),
-    yaxis: { tickvals, ticktext, fixedrange: true, showgrid: false },
+    yaxis: { range: [lowest, highest], tickvals, ticktext, fixedrange: true, showgrid: false },
   });
   const colorbar = { thickness: 10, outlinewidth: 0, len: 1, tickformat: ".0%" };
   const trace = { type: "heatmap", x0, dx, y0: 0, dy: 1, z, colorscale: "Viridis", colorbar, hoverinfo: "none" };
   return draw(element, [trace], figure).then(() => listen(app, element));
 }
-
-export const placeholder = (text) => h("p", { class: "hint" }, text);

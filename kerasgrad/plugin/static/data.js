@@ -20,12 +20,15 @@ export class Table {
     return this.values[sample * this.rows + row];
   }
 
-  append(part) {
+  /** Adds later samples; only time steps may become more, where longer sequences come. */
+  append(part, mayWiden = false) {
     if (!part.length) return;
     if (!this.length) this.rows = part.rows;
-    if (part.rows !== this.rows) throw new Error("The rows of the run have changed; reload the page.");
+    if (part.rows !== this.rows && !mayWiden) throw new Error("The rows of the run have changed; reload the page.");
+    const rows = Math.max(part.rows, this.rows);
+    this.values = joined(Float32Array, widened(this, rows), widened(part, rows));
     this.steps = joined(Float64Array, this.steps, part.steps);
-    this.values = joined(Float32Array, this.values, part.values);
+    this.rows = rows;
   }
 
   /** The newest sample at or before a step, -1 if there is none. */
@@ -52,6 +55,14 @@ function joined(Kind, one, other) {
   all.set(one);
   all.set(other, one.length);
   return all;
+}
+
+/** A table's values with that many rows a sample, the new ones empty. */
+function widened(table, rows) {
+  if (table.rows === rows) return table.values;
+  const wide = new Float32Array(table.length * rows).fill(NaN);
+  for (let s = 0; s < table.length; s++) wide.set(table.values.subarray(s * table.rows, (s + 1) * table.rows), s * rows);
+  return wide;
 }
 
 /** The inverse of `Table.to_bytes`. */
@@ -97,7 +108,7 @@ export class Store {
     const wanted = get("values", parameters).then(async (answer) => {
       const part = parsed(await answer.arrayBuffer());
       const table = known || new Table(part.rows);
-      if (part.length && part.steps[0] > table.last) table.append(part);
+      if (part.length && part.steps[0] > table.last) table.append(part, of === "time");
       table.stamp = stamp;
       this.tables.set(name, table);
       return table;

@@ -2,7 +2,7 @@
 
 import { cropped, h, number, plain, whole } from "./dom.js";
 import { colors, draw, layout, powers, rowTicks, steps } from "./look.js";
-import { raster, span } from "./raster.js";
+import { endOf, raster, span } from "./raster.js";
 
 export const MARGIN = { l: 150, r: 74 };
 
@@ -73,11 +73,10 @@ function drawOne(app, card, run, table, rows, [low, high], withBar) {
   if (bad) traces.push({ ...common, z: bad, colorscale: [[0, c.bad], [1, c.bad]], zmin: 0, zmax: 1, showscale: false });
   const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 23))), height);
   const figure = layout(app.dark, {
-    plot_bgcolor: c.none,
     margin: { ...MARGIN, t: 4, b: 20 },
     xaxis: steps(from, to),
     yaxis: { range: [rows.length - 0.5, -0.5], tickvals, ticktext, showgrid: false, fixedrange: true },
-    shapes: marks(app, run, rows),
+    shapes: marks(app, run, rows, table),
   });
   card.rows = rows;
   card.layers = run.schema.layers;
@@ -95,15 +94,23 @@ function drawOne(app, card, run, table, rows, [low, high], withBar) {
   });
 }
 
-/** The chosen step and layer, as lines over a heat map. */
-export function marks(app, run, rows) {
+/** The ground of cells that were not examined, up to where the run ends, and the chosen step over them. */
+export function ground(app, table) {
+  const c = colors(app.dark);
+  const step = app.step();
+  const upright = { type: "line", x0: step, x1: step, y0: 0, y1: 1, yref: "paper" };
+  return [
+    { type: "rect", layer: "below", x0: 0, x1: endOf(table), y0: 0, y1: 1, yref: "paper", fillcolor: c.none, line: { width: 0 } },
+    { ...upright, line: { color: c.paper, width: 3 } },
+    { ...upright, line: { color: c.line, width: 1 } },
+  ];
+}
+
+/** The ground, and the chosen step and layer as lines over a heat map. */
+export function marks(app, run, rows, table) {
   const c = colors(app.dark);
   const line = { color: c.line, width: 1 };
-  const step = app.step();
-  const shapes = [
-    { type: "line", x0: step, x1: step, y0: 0, y1: 1, yref: "paper", line: { color: c.paper, width: 3 } },
-    { type: "line", x0: step, x1: step, y0: 0, y1: 1, yref: "paper", line },
-  ];
+  const shapes = ground(app, table);
   const row = rows.findIndex((r) => run.schema.layers[r] === app.state.layer);
   if (row >= 0) {
     const box = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: row - 0.5, y1: row + 0.5 };
@@ -117,7 +124,7 @@ export function remark(app, parent) {
   for (const run of app.shown()) {
     const card = [...parent.children].find((known) => known.dataset.run === run.name);
     if (card?.listening && card.rows && !card.classList.contains("empty")) {
-      window.Plotly.relayout(card.plot, { shapes: marks(app, run, card.rows) });
+      window.Plotly.relayout(card.plot, { shapes: marks(app, run, card.rows, card.table) });
     }
   }
 }

@@ -30,6 +30,7 @@ class Tab extends App {
     this.bandChoice = h("select", { id: "band", onchange: set("band") });
     this.live = h("input", { id: "live", type: "checkbox", checked: true });
     this.findings = h("ul", { class: "findings" });
+    this.missing = h("details", { class: "hint" });
     this.formula = h("p", { class: "hint" });
     this.notice = h("p", { class: "notice", role: "alert", hidden: true });
     this.overview = h("div", { class: "plot overview" });
@@ -42,7 +43,10 @@ class Tab extends App {
     this.ratio = h("div", { class: "plot third" });
     this.timeChoice = h("select", { id: "time", onchange: set("time") });
     this.timePlot = h("div", { class: "plot heat tall" });
-    this.time = h("section", { class: "card", hidden: true }, h("h3", {}, "Signal through time, of ", this.timeChoice), this.timePlot);
+    this.timeRun = h("span", {});
+    this.timeReadout = h("span", { class: "readout", role: "status" });
+    const timeTitle = h("h3", {}, "Signal through time at the input of ", this.timeChoice, this.timeRun, this.timeReadout);
+    this.time = h("section", { class: "card", hidden: true }, timeTitle, this.timePlot);
     this.detailTitle = h("h3", { tabIndex: -1 });
     this.detailGrid = h("div", { class: "grid" });
     const close = h("button", { type: "button", onclick: () => this.set({ layer: "" }) }, "close");
@@ -60,6 +64,8 @@ class Tab extends App {
         this.runs,
         h("h2", {}, "Findings"),
         this.findings,
+        h("p", { class: "hint" }, "Judged while it trains; kerasgrad diagnose LOGDIR examines it anew."),
+        this.missing,
         h("h2", {}, "Colour"),
         label("statistic ", this.choice),
         this.formula,
@@ -182,6 +188,7 @@ class Tab extends App {
     const [overall, tables] = await Promise.all([this.fetch("overall"), this.fetch("layer", chosen)]);
     if (turn !== this.turn) return;
     this.say("");
+    sidebar.runList(this, this.runs); // once more: now it is known how many samples there are
     this.drawStep(overall.get(this.focus().name));
     heatmap.drawAll(this, this.heats, tables);
     charts.overview(this, this.overview, overall);
@@ -204,6 +211,7 @@ class Tab extends App {
     sidebar.statisticChoice(this, this.choice);
     sidebar.bandChoice(this, this.bandChoice);
     sidebar.findings(this, this.findings);
+    sidebar.missing(this, this.missing);
     const { formula, unit } = this.statistic();
     this.formula.textContent = `${formula} [${unit}]`;
     this.scaleChoice.value = this.state.scale;
@@ -268,6 +276,7 @@ class Tab extends App {
       if (!overall || !this.tables) return;
       this.drawStep(overall);
       heatmap.remark(this, this.heats);
+      if (!this.time.hidden) charts.remarkTime(this, this.timePlot);
       this.drawProfile();
       if (this.unitTables) this.drawBeside();
       this.mark("moved");
@@ -282,8 +291,9 @@ class Tab extends App {
     const layer = layers.includes(this.state.time) ? this.state.time : layers[0];
     this.timeChoice.replaceChildren(...layers.map((path) => h("option", { value: path }, path)));
     this.timeChoice.value = layer;
+    this.timeRun.textContent = `in ${focus.label}`;
     const table = await this.store.table(focus, "time", layer);
-    if (turn === this.turn) charts.throughTime(this, this.timePlot, table);
+    if (turn === this.turn) charts.throughTime(this, this.timePlot, table, this.timeReadout);
   }
 
   async drawDetail(turn) {
@@ -320,7 +330,8 @@ class Tab extends App {
 
   async drawHistogram(turn, plot, run, layer) {
     const table = await this.store.table(run, "histogram", "", run.schema.layers.indexOf(layer));
-    if (turn === this.turn) charts.histogram(this, plot, table, run.schema.bins);
+    const label = this.shown().length > 1 ? run.label : "";
+    if (turn === this.turn) charts.histogram(this, plot, table, run.schema.bins, label);
   }
 
   // What comes new.

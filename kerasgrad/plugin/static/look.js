@@ -1,14 +1,15 @@
-// Colours and the common layout of all charts. The run colours are those of Okabe and Ito, which colour-blind people can tell
-// apart; the heat map has viridis, whose lightness rises throughout.
+// Colours and the common layout of all charts. The first run colours are those of Okabe and Ito, which colour-blind people can
+// tell apart, and the others are as far from them; the heat map has viridis, whose lightness rises throughout, and the red of
+// what is no number is none of its colours to any kind of eye (tests/test_views.py).
 
-const RUN_COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d1f", "#7f7f7f"];
+const RUN_COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#8700f0"];
 export const RUN_DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash"];
 
-const LIGHT = { text: "#212121", faint: "#616161", grid: "#e3e3e3", paper: "#ffffff", none: "#c9c9c9", bad: "#e6194b", line: "#000000" };
-const DARK = { text: "#eeeeee", faint: "#b0b0b0", grid: "#454545", paper: "#303030", none: "#5c5c5c", bad: "#ff5277", line: "#ffffff" };
+const LIGHT = { text: "#212121", faint: "#616161", grid: "#e3e3e3", paper: "#ffffff", none: "#c9c9c9", bad: "#b4000f", line: "#000000" };
+const DARK = { text: "#eeeeee", faint: "#b0b0b0", grid: "#454545", paper: "#303030", none: "#5c5c5c", bad: "#b4000f", line: "#ffffff" };
 
 /** The same in the dark, lighter. */
-const DARK_RUN_COLORS = ["#4aa3df", "#e69f00", "#1fbf92", "#dd8fc0", "#9ad4ff", "#ff7a33", "#c9a94f", "#a8a8a8"];
+const DARK_RUN_COLORS = ["#4aa3df", "#e69f00", "#1fbf92", "#dd8fc0", "#9ad4ff", "#ff7a33", "#ffffa5", "#964bff"];
 
 export const runColor = (place, dark) => (dark ? DARK_RUN_COLORS : RUN_COLORS)[place % RUN_COLORS.length];
 
@@ -62,7 +63,8 @@ export function logAxis(values, most) {
   const inside = Math.floor(high + room) - Math.ceil(low - room) + 1;
   const axis = { type: "log", range: [low - room, high + room], tickangle: 0 };
   if (inside >= 2) return { ...axis, tick0: 0, dtick: Math.ceil(inside / most) };
-  return { ...axis, tickvals: [10 ** low, 10 ** high], tickformat: low < -3 || high > 4 ? ".1e" : ".2~g" };
+  const far = high - low > 0.3 * (high - low + 2 * room);
+  return { ...axis, tickvals: far ? [10 ** low, 10 ** high] : [10 ** ((low + high) / 2)], tickformat: low < -3 || high > 4 ? ".1e" : ".2~g" };
 }
 
 /** Tick texts for rows: as many as there is room for. */

@@ -38,12 +38,12 @@ export function raster(table, rows, { from, to, columns, logarithmic, bottom }) 
   const first = Math.max(0, table.before(from));
   const last = table.before(to);
   const dx = Math.max(spacing(table.steps, first, last), (to - from) / columns, 1e-9);
-  const count = Math.max(1, Math.min(columns, Math.ceil((to - from) / dx + 1e-9)));
+  const count = Math.max(1, Math.min(columns, Math.ceil((to - from) / dx - 1e-9)));
   const cells = rows.map(() => new Float32Array(count).fill(NaN));
   const bad = rows.map(() => new Float32Array(count).fill(NaN));
   let any = false;
   let sample = first;
-  const over = table.last + spacing(table.steps, Math.max(0, table.length - 2), table.length - 1);
+  const over = endOf(table);
   for (let column = 0; column < count && from + column * dx < over - 1e-9; column++) {
     const end = from + (column + 1) * dx - 1e-6 * dx;
     const start = sample;
@@ -68,6 +68,11 @@ export function raster(table, rows, { from, to, columns, logarithmic, bottom }) 
     }
   }
   return { x0: from + dx / 2, dx, cells, bad: any ? bad : null };
+}
+
+/** The step up to which the last sample holds. */
+export function endOf(table) {
+  return table.last + spacing(table.steps, Math.max(0, table.length - 2), table.length - 1);
 }
 
 /** The smallest distance between the samples in view. */

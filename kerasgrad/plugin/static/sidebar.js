@@ -29,11 +29,22 @@ export function runList(app, parent) {
     );
     const item = h("li", { class: `run${run.reason ? " bad" : ""}${focused ? " focused" : ""}` }, box, swatch, name);
     item.dataset.name = run.name;
-    if (run.reason) item.append(h("p", { class: "reason" }, run.reason));
+    const said = run.reason ? [run.reason] : on ? [app.thinned(run), ...listed(run.facts.notes)] : [];
+    for (const text of said) if (text) item.append(h("p", { class: "reason" }, text));
     return item;
   });
   parent.replaceChildren(...items);
   if (held) [...parent.children].find((item) => item.dataset.name === held)?.querySelector(kind)?.focus();
+}
+
+const listed = (given) => (Array.isArray(given) ? given.map(String) : []);
+
+/** What the focused run has no numbers of, and why. */
+export function missing(app, parent) {
+  const entries = Object.entries(app.focus()?.facts.not_examined || {});
+  parent.hidden = !entries.length;
+  const items = entries.map(([path, reason]) => h("li", {}, h("strong", {}, path), `: ${reason}`));
+  parent.replaceChildren(h("summary", {}, `not examined: ${entries.length}`), h("ul", {}, ...items));
 }
 
 const GROUPS = [
