@@ -18,13 +18,16 @@ _NAMES = {
     "Run": "kerasgrad.run",
     "audit": "kerasgrad.probes",
     "catalogue": "kerasgrad.catalogue",
+    "compare": "kerasgrad.views.comparison",
     "diagnose": "kerasgrad.rules",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
     "views": "kerasgrad.views",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "rules", "schedule", "views"]
+__all__ = [
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "compare", "diagnose", "rules", "schedule", "views",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule
+    from kerasgrad.views.comparison import compare
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,8 @@ Of = Literal["variable", "layer", "overall"]
 
 TAG_PREFIX = "kerasgrad/"
 PLUGIN_NAME = "kerasgrad"
+FOLDER = "gradients"
+"""A run is in a folder of this name, below its log directory."""
 FORMAT_VERSION = 1
 
 SOKAR = "Sokar et al. 2023, The dormant neuron phenomenon, definition 3.1"

@@ -18,6 +18,7 @@ from kerasgrad.version import __version__
 
 if TYPE_CHECKING:
     from kerasgrad.finding import Diagnosis
+    from kerasgrad.views.comparison import Comparison
 
 GOOD, FOUND, WRONG = 0, 1, 2
 """Exit status: all well; the diagnosis or audit has an error; the command could not be carried out."""
@@ -27,7 +28,7 @@ COMMANDS = ("report", "compare", "diagnose", "audit", "tensorboard")
 _EXAMPLES = """examples:
   kerasgrad report logs/mine                      what every layer received, in the terminal
   kerasgrad report logs/mine --html report.html   the same as one page to send to somebody
-  kerasgrad compare logs/mine logs/other          two runs side by side
+  kerasgrad compare logs/mine logs/other          where two runs part, layer by layer
   kerasgrad diagnose logs/mine --json             findings, for a script; exit status 1 if one is an error
   kerasgrad audit model.keras --batch-size 32     the checklist before training, of a saved model
   kerasgrad tensorboard logs                      TensorBoard, open on the Gradient Flow tab
@@ -83,9 +84,10 @@ def parser() -> argparse.ArgumentParser:
     report = add("report", _report, "what every layer received", "kerasgrad report logs/mine --html report.html")
     report.add_argument("log_dir", metavar="LOGDIR", help="what was given to GradientMonitor")
     report.add_argument("--html", metavar="FILE", help="write one self-contained page instead of text")
-    compare = add("compare", _compare, "two runs side by side", "kerasgrad compare logs/mine logs/other")
-    compare.add_argument("log_dir", metavar="LOGDIR")
-    compare.add_argument("other", metavar="OTHER")
+    compare = add("compare", _compare, "where two runs part, layer by layer", "kerasgrad compare logs/mine logs/other")
+    compare.add_argument("log_dir", metavar="LOGDIR", help="what was given to GradientMonitor")
+    compare.add_argument("other", metavar="OTHER", help="another, such as a baseline that `python -m zoo place` put there")
+    compare.add_argument("--json", action="store_true", help="as JSON, for a script")
     check = add("audit", _audit, "the checklist before training", "kerasgrad audit model.keras --batch-size 32")
     check.add_argument("model", metavar="MODEL.keras", help="a saved model, best with its compile settings")
     check.add_argument("--batch-size", type=int, help="examples in a step, for what depends on it")
@@ -127,8 +129,8 @@ def _diagnose(given: argparse.Namespace) -> int:
     return FOUND if diagnosis.of(Severity.ERROR) else GOOD
 
 
-def _print_json(diagnosis: Diagnosis) -> None:
-    print(json.dumps(diagnosis.to_dict(), indent=2, allow_nan=False))
+def _print_json(result: Diagnosis | Comparison) -> None:
+    print(json.dumps(result.to_dict(), indent=2, allow_nan=False))
 
 
 def _audit(given: argparse.Namespace) -> int:
@@ -162,21 +164,14 @@ def _loaded(path: str) -> Any:
 
 
 def _compare(given: argparse.Namespace) -> int:
-    from kerasgrad.run import Run
-    from kerasgrad.views import text
+    from kerasgrad.views.comparison import compare
 
-    names = _told_apart(given.log_dir, given.other)
-    print(text.side_by_side({name: Run.load(path) for name, path in zip(names, (given.log_dir, given.other), strict=True)}))
+    comparison = compare(given.log_dir, given.other)
+    if given.json:
+        _print_json(comparison)
+    else:
+        print(comparison)
     return GOOD
-
-
-def _told_apart(one: str, other: str) -> tuple[str, str]:
-    """The ends of two paths, as short as still tells them apart."""
-    here, there = Path(one).parts, Path(other).parts
-    for length in range(1, max(len(here), len(there)) + 1):
-        if here[-length:] != there[-length:]:
-            return "/".join(here[-length:]), "/".join(there[-length:])
-    raise ValueError(f"`compare` takes two runs. Received: {one!r} twice")
 
 
 def _tensorboard(given: argparse.Namespace) -> int:

@@ -97,12 +97,6 @@ def test_audit_of_a_saved_model(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert cli.main(["audit", str(tmp_path / "nothing.keras")]) == 2
 
 
-def test_compare_names_what_tells_the_runs_apart(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["compare", str(logs / "one"), str(logs / "two")]) == 0
-    heading = capsys.readouterr().out.splitlines()[2].split()
-    assert heading == ["layer", "one", "two"]
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

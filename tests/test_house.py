@@ -148,6 +148,7 @@ def _opens(node: ast.AST) -> bool:
         "import kerasgrad.plugin.tab, kerasgrad.cli",
         "import kerasgrad; kerasgrad.diagnose; kerasgrad.rules.DEFAULT",
         "import zoo; zoo.names()",
+        "import kerasgrad; kerasgrad.compare",
     ],
 )
 def test_opens_without_tensorflow(statement: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from test_events import SCHEMA, sample
 
 from kerasgrad.run import Run
-from kerasgrad.views import text
+from kerasgrad.views import beside, text
 
 
 def recorded(steps: int = 6) -> Run:
@@ -69,7 +69,7 @@ def test_numbers() -> None:
 
 
 def test_side_by_side() -> None:
-    table = text.side_by_side({"one": recorded(), "other": recorded()})
+    table = beside.side_by_side({"one": recorded(), "other": recorded()})
     assert table.count("█") and max(map(len, table.splitlines())) <= text.WIDTH
     assert "a layer leaves" in table
 

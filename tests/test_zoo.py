@@ -85,6 +85,25 @@ def test_builds_runs_and_shows_every_trainable_layer(name: str, tmp_path: Path) 
     assert found in (expected, [v.path for v in trained])
 
 
+def test_rows_stay_when_keras_forgets_a_wrappers_name(tmp_path: Path) -> None:
+    """A loaded model's rows are those of the model that was saved: a training that is resumed goes on with its run."""
+    rnn = keras.layers.Bidirectional(keras.layers.GRU(2, return_sequences=True, name="rnn"), name="both")
+    layers = [keras.layers.Input((3, 2)), rnn, keras.layers.TimeDistributed(keras.layers.Dense(1, name="one"), name="each")]
+    model = keras.Sequential(layers, name="wrapped")
+    model.compile("sgd", "mean_squared_error", run_eagerly=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert "forward_rnn/gru_cell/kernel" in [v.path for v in loaded.variables], "if Keras has mended it, so should we"
+    schemas = []
+    for one in (model, loaded):
+        monitor = kerasgrad.GradientMonitor(update_freq=1, verbose=0)
+        one.fit(np.ones((2, 3, 2)), np.ones((2, 3, 1)), verbose=0, callbacks=[monitor])
+        schemas.append(monitor.run.schema)
+    assert schemas[0] == schemas[1]
+    assert schemas[0].layers == ("both/forward_rnn", "both/backward_rnn", "both", "each")
+    assert schemas[0].variables[0] == "both/forward_rnn/gru_cell/kernel" and schemas[0].variables[-1] == "each/one/bias"
+
+
 def test_the_fast_set_has_one_of_each_family() -> None:
     assert set(zoo.names()) >= IN_THE_FAST_SET
     assert {VARIANTS[name].family for name in IN_THE_FAST_SET} == set(SMALL) == {v.family for v in VARIANTS.values()}

@@ -11,15 +11,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import board
 import keras
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.context import RequestContext
 
 import kerasgrad
 import zoo
+from kerasgrad.plugin.source import Source
+from kerasgrad.run import Run
 from zoo import tasks
 from zoo.__main__ import main
-from zoo.baselines import FACTS, FOLDER, WEIGHTS, baseline_names, facts
+from zoo.baselines import FACTS, FOLDER, LEARNT, WEIGHTS, baseline_names, facts, gain, is_healthy
 from zoo.recipes import RECIPES, recipe, recipe_names
 from zoo.recording import f1, record
 from zoo.table import END, README, table
@@ -94,7 +100,7 @@ def test_baselines_are_small() -> None:
 @pytest.mark.parametrize("name", RECORDED)
 def test_a_baseline_holds_what_its_recipe_says(name: str) -> None:
     run, known = zoo.baseline(name), facts(name)
-    assert known["recipe"] == json.loads(json.dumps(asdict(recipe(name))))
+    assert known["recipe"] == json.loads(json.dumps(recipe(name).to_dict()))
     assert known["samples"] == len(run) >= 5 and run.steps[0] == 0 and run.steps[-1] < known["recipe"]["steps"]
     assert run.facts["batches"] == known["recipe"]["steps"] and not run.facts.get("notes")
     assert sum(run.schema.sizes) == known["parameters"]
@@ -102,6 +108,23 @@ def test_a_baseline_holds_what_its_recipe_says(name: str) -> None:
     assert f'"directory": "{name}/gradients"'.encode() in written  # nothing of the machine that it was recorded on
     assert known["timing"]["step"] > 0 and known["timing"]["prediction"] > 0
     assert (FOLDER / name / WEIGHTS).is_file() == recipe(name).weights
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_rules_say_of_a_baseline_what_its_recipe_expects(name: str) -> None:
+    """If a rule has learnt something, write down in the recipe what it says now."""
+    found = kerasgrad.diagnose(zoo.baseline(name)).of(kerasgrad.rules.Severity.WARNING)
+    assert sorted({finding.rule for finding in found}) == sorted(recipe(name).expected)
+
+
+def test_what_learnt_and_what_did_not_are_far_apart() -> None:
+    gains = {name: gain(name) for name in RECORDED if not recipe(name).expected}
+    assert not [name for name, value in gains.items() if LEARNT / 2 < value < 1.5 * LEARNT]
+    silent = {"lstm.no_bias.adding", "simple_rnn.adding", "simple_rnn.large_recurrent", "simple_rnn.large_recurrent.clipped"}
+    assert {name for name, value in gains.items() if value < LEARNT} == silent, (
+        "sick, and the README says that no rule warns"
+    )
+    assert is_healthy("plain.relu") and not is_healthy("plain.sigmoid") and not is_healthy("simple_rnn.adding")
 
 
 def test_a_baseline_is_read_without_tensorflow() -> None:
@@ -147,6 +170,29 @@ def test_place_puts_it_beside_other_runs(tmp_path: Path, capsys: pytest.CaptureF
     main(["place", "plain.relu", str(tmp_path)])  # once more does no harm
     assert f"tensorboard --logdir {tmp_path}" in capsys.readouterr().out
     assert np.array_equal(kerasgrad.Run.load(path).steps, zoo.baseline("plain.relu").steps)
+
+
+def test_a_placed_baseline_is_the_healthy_band_of_the_tab(tmp_path: Path) -> None:
+    """Through TensorBoard's own reader: the tab takes the first run with the fact `baseline`, and asks for its table."""
+    board.write(tmp_path / "mine" / "gradients", range(5))
+    for name in ("plain.sigmoid", "plain.relu", "plain.relu"):
+        zoo.place(name, tmp_path)
+    reader = EventMultiplexer(tensor_size_guidance={"kerasgrad": 0})
+    reader.AddRunsFromDirectory(str(tmp_path))
+    reader.Reload()
+    source = Source(MultiplexerDataProvider(reader, str(tmp_path)))
+    listed = {run["name"]: run for run in source.runs(RequestContext(), "")}
+    assert {run["reason"] for run in listed.values()} == {None} and "mine/gradients" in listed
+    marked = {name: run["facts"]["baseline"] for name, run in listed.items() if "baseline" in run["facts"]}
+    assert marked == {"zoo/plain.relu/gradients": "plain.relu"}, "a sick one is no healthy band"
+    band = source.table(RequestContext(), "", "zoo/plain.relu/gradients", "signal_rms")
+    assert np.array_equal(band.values, zoo.baseline("plain.relu").table("signal_rms", "layer"))
+    assert (
+        zoo.baseline("plain.relu").facts["baseline"]
+        == "plain.relu"
+        == Run.load(tmp_path / "zoo/plain.relu").facts["baseline"]
+    )
+    assert "baseline" not in zoo.baseline("plain.sigmoid").facts
 
 
 def test_what_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,11 +8,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from kerasgrad import events
 from kerasgrad.run import Run
 from zoo.recipes import recipe, recipe_names
 
 FOLDER = Path(__file__).parent / "recorded"
-WEIGHTS, FACTS = "model.weights.h5", "baseline.json"
+WEIGHTS, FACTS, EVENTS = "model.weights.h5", "baseline.json", "gradients/events.out.tfevents.baseline"
+
+LEARNT = 0.1
+"""What a healthy training gains at least, see `gain`. Of those that no rule warns of none lies between 0.05 and 0.19."""
 
 
 def baseline_names(pattern: str = "*") -> list[str]:
@@ -27,19 +31,43 @@ def baseline(name: str) -> Run:
         name: of the recipe, such as `"plain.relu"`.
 
     Returns:
-        The run.
+        The run; if it is healthy, its fact `baseline` is its name.
 
     Raises:
         KeyError: there is no such recipe; the message lists the nearest names.
         FileNotFoundError: it was not recorded; the message says the command that does.
     """
-    return Run.load(_recorded(name))
+    run = Run.load(_recorded(name))
+    run.facts |= _mark(name)
+    return run
 
 
 def facts(name: str) -> dict[str, Any]:
     """What is known of a baseline: recipe, versions, parameters, loss, held-out scores, timing. Raises as `baseline`."""
     found: dict[str, Any] = json.loads((_recorded(name) / FACTS).read_text())
     return found
+
+
+def gain(name: str) -> float:
+    """How much a baseline has learnt of what there is to learn, on held-out examples. Raises as `baseline`.
+
+    `1 - error / error of the best constant prediction`, for classes with the share of wrong labels as the error: 0 for what
+    says the same of all examples, 1 for what is always right.
+    """
+    held_out = facts(name)["held_out"]
+    if "accuracy" in held_out:
+        return float((held_out["accuracy"] - held_out["constant"]) / (1 - held_out["constant"]))
+    return float(1 - held_out["squared_error"] / held_out["constant"])
+
+
+def is_healthy(name: str) -> bool:
+    """Whether a baseline learnt, and no rule warns of it. Raises as `baseline`."""
+    return not recipe(name).expected and gain(name) >= LEARNT
+
+
+def _mark(name: str) -> dict[str, str]:
+    """The fact by which TensorBoard's tab knows a healthy baseline. A sick one must not become the healthy band."""
+    return {"baseline": name} if is_healthy(name) else {}
 
 
 def load(name: str) -> Any:
@@ -72,6 +100,8 @@ def load(name: str) -> Any:
 def place(name: str, log_dir: str | os.PathLike[str]) -> Path:
     """Copies a baseline to where one's own runs are, so that TensorBoard shows them together.
 
+    A healthy one gives the band behind the profiles of the others.
+
     Args:
         name: of the recipe.
         log_dir: what TensorBoard is given; the baseline goes to `zoo/<name>` in it.
@@ -84,7 +114,10 @@ def place(name: str, log_dir: str | os.PathLike[str]) -> Path:
         FileNotFoundError: it was not recorded; the message says the command that does.
     """
     target = Path(log_dir) / "zoo" / name
-    return Path(shutil.copytree(_recorded(name), target, ignore=shutil.ignore_patterns(WEIGHTS), dirs_exist_ok=True))
+    shutil.copytree(_recorded(name), target, ignore=shutil.ignore_patterns(WEIGHTS), dirs_exist_ok=True)
+    run = Run.load(target)
+    events.add_facts(target / EVENTS, int(run.steps[-1]), run.facts | _mark(name))
+    return target
 
 
 def _recorded(name: str) -> Path:

@@ -11,28 +11,31 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.proto.event_pb2 import Event
 
 import kerasgrad
+from kerasgrad.events import records
 from kerasgrad.taps.schedule import Logarithmic
 from zoo import tasks
-from zoo.baselines import FACTS, WEIGHTS
+from zoo.baselines import EVENTS, FACTS, WEIGHTS
 from zoo.recipes import Recipe, recipe
 from zoo.tasks.split import Examples, Split
 from zoo.untrained import NUMBERS, build, compile_for
 
 EVENT_BYTES = 180_000
-"""About so large is an event file made, and a quarter more at most: the wheel holds dozens."""
-
+"""About so large are the samples of an event file; names of rows and units come on top. The wheel holds dozens."""
 
 SEEN_AGAIN = 1000
 """The final loss is that over so many of the training examples."""
+
+RENEWED = {"facts", "findings", "units", "unit_counts"}
+"""What an event file holds several times; each stands alone in its record."""
 
 FIXED = {"mnist", "fashion_mnist", "cifar10"}
 """Tasks that come with their split."""
@@ -81,7 +84,8 @@ def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = Non
             run, step_seconds = _train(name, model, seen, steps or made.steps, verbose)
         kept = Path(work) / name
         events = next((kept / "gradients").iterdir())
-        events.rename(events.with_name("events.out.tfevents.baseline"))  # it had the machine's name
+        events.rename(kept / EVENTS)  # it had the machine's name
+        compact(kept / EVENTS)
         if made.weights:
             bare = build(made)  # a compiled one would save its optimizer too, thrice the size
             bare.set_weights(model.get_weights())
@@ -94,6 +98,17 @@ def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = Non
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(kept, target)
     return target
+
+
+def compact(file: Path) -> None:
+    """Leaves out of an event file what a later record in it says anew: of facts, findings and units the last counts."""
+    payloads = list(records.read(file))
+    tags = [[value.tag.rpartition("/")[2] for value in Event.FromString(payload).summary.value] for payload in payloads]
+    last = {tag: place for place, of in enumerate(tags) for tag in of}
+    with file.open("wb") as written:
+        for place, (payload, of) in enumerate(zip(payloads, tags, strict=True)):
+            if not set(of) & RENEWED or any(last[tag] == place for tag in of):
+                records.write(written, payload)
 
 
 def _data(made: Recipe) -> Split:
@@ -139,7 +154,7 @@ def _facts(name: str, made: Recipe, steps: int, model: keras.Model, run: kerasgr
     with np.errstate(all="ignore"):
         return {
             "name": name,
-            "recipe": asdict(made) | {"steps": steps},
+            "recipe": made.to_dict() | {"steps": steps},
             "versions": {"kerasgrad": kerasgrad.__version__, "keras": keras.__version__, "tensorflow": tf.__version__},
             "parameters": sum(math.prod(v.shape) for v in model.trainable_variables),
             "samples": len(run),

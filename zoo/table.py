@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from zoo.baselines import baseline_names, facts
-from zoo.recipes import recipe_names
+from zoo.recipes import recipe, recipe_names
 
 README = Path(__file__).parent / "README.md"
 BEGIN, END = "<!-- the table: python -m zoo table -->", "<!-- the end of the table -->"
 
 _COLUMNS = (
     "name", "model", "parameters", "task", "steps", "score", "constant", "depth ratio at first", "at last", "dead",
-    "weights",
+    "warnings", "weights",
 )  # fmt: skip
 
 
@@ -51,6 +51,7 @@ def _cells(of: dict[str, Any]) -> list[str]:
         f"error {constant:.2g}" if score is None else f"{constant:.1%}",
         *(_number(of[key]) for key in ("depth_ratio_at_start", "depth_ratio")),
         "-" if of["dead_fraction"] is None else f"{of['dead_fraction']:.0%}",
+        ", ".join(recipe(of["name"]).expected),
         "yes" if made["weights"] else "",
     ]
 

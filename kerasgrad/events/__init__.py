@@ -2,6 +2,6 @@
 
 from kerasgrad.events.directory import check_writable, new_directory, newest
 from kerasgrad.events.reader import load
-from kerasgrad.events.writer import Writer
+from kerasgrad.events.writer import Writer, add_facts
 
-__all__ = ["Writer", "check_writable", "load", "new_directory", "newest"]
+__all__ = ["Writer", "add_facts", "check_writable", "load", "new_directory", "newest"]

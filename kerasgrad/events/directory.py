@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-FOLDER = "gradients"
+from kerasgrad.catalogue import FOLDER
 
 
 def check_writable(log_dir: Path) -> None:

@@ -30,6 +30,28 @@ SCALAR_PREFIX = "health/"
 _numbers = itertools.count()
 
 
+def add_facts(file: Path, step: int, facts: Mapping[str, Any]) -> None:
+    """Appends facts to a file that is closed already, in the place of those it has.
+
+    Args:
+        file: an event file of a run.
+        step: of its last sample.
+        facts: all of them, the old ones too.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    event = Event(wall_time=time.time(), step=step)
+    _set_text(event.summary.value.add(tag=TAG_PREFIX + "facts"), facts)
+    with file.open("ab") as appended:
+        records.write(appended, event.SerializeToString())
+
+
+def _set_text(value: Summary.Value, content: Any) -> None:
+    value.tensor.dtype = _DT_STRING
+    value.tensor.string_val.append(json.dumps(content).encode())
+
+
 class Writer:
     """Appends to a run's directory, one event file a session.
 
@@ -104,9 +126,7 @@ class Writer:
 
     def _text(self, tag: str, step: int, content: Any) -> None:
         event = Event(wall_time=time.time(), step=step)
-        value = self._value(event, tag, {})
-        value.tensor.dtype = _DT_STRING
-        value.tensor.string_val.append(json.dumps(content).encode())
+        _set_text(self._value(event, tag, {}), content)
         self._write(event)
 
     def _add(self, event: Event, tag: str, values: Any, metadata: Mapping[str, Any]) -> None:
@@ -122,7 +142,9 @@ class Writer:
             self._described.add(tag)
             value.metadata.data_class = 2  # DATA_CLASS_TENSOR
             value.metadata.plugin_data.plugin_name = PLUGIN_NAME
-            value.metadata.plugin_data.content = json.dumps({"version": FORMAT_VERSION, **metadata}).encode()
+            # The names of all rows, once for each statistic: of a deep model they are a third of a short run.
+            described = json.dumps({"version": FORMAT_VERSION, **metadata}, separators=(",", ":"))
+            value.metadata.plugin_data.content = described.encode()
         return value
 
     def _write(self, event: Event) -> None:

@@ -15,7 +15,7 @@ import tensorflow as tf
 from kerasgrad.observation import LayerSeen, Observation, Part, VariableSeen
 from kerasgrad.taps.activations import activation_of
 from kerasgrad.taps.gradients import Applied, BackwardPass
-from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass, below
+from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass, below, inside
 from kerasgrad.taps.reading import unobtrusive
 
 Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
@@ -262,9 +262,12 @@ class Collector:
                 owner[id(variable)] = (-1 if self.forward.passed_over else self._row_without_call(variable), 0)
         rows.variables = sorted(self.backward.trainable, key=lambda v: owner[id(v)][0])
         rows.owners = [owner[id(v)][0] for v in rows.variables]
+        holders = {rows.layers[k]: c.layer for k, c in self.forward.called.items() if k in rows.layers}
         taken: dict[str, int] = {}
-        for variable in rows.variables:
+        for variable, row in zip(rows.variables, rows.owners, strict=True):
             path = below(self.forward.root, variable.path)
+            if row in holders:
+                path = inside(self.forward.root, holders[row], rows.seen[row].path, path)
             taken[path] = taken.get(path, 0) + 1
             rows.variable_paths.append(path if taken[path] == 1 else f"{path}#{taken[path]}")
 

@@ -21,6 +21,7 @@ Guard = Callable[[], AbstractContextManager[None]]
 
 _PER_STEP_LAYERS = (keras.layers.RNN, keras.layers.TimeDistributed)
 _RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
+_WRAPPERS = (keras.layers.Wrapper, keras.layers.Bidirectional)
 
 
 @dataclass
@@ -104,7 +105,8 @@ class ForwardPass:
         if id(layer) in self.called:
             return self.called[id(layer)].path
         if layer.path:
-            return below(self.root, layer.path)
+            path = below(self.root, layer.path)
+            return inside(self.root, self._frames[-1].layer, self._frames[-1].path, path) if self._frames else path
         return "/".join([*(frame.path for frame in self._frames[-1:]), layer.name])
 
     def _note(self, frame: _Frame, outputs: Any, args: tuple[Any, ...], kwargs: Any) -> None:
@@ -149,6 +151,25 @@ class ForwardPass:
 def below(root: keras.Model, path: str) -> str:
     """A path without the model that all are in: Keras puts its name in front or not, by how and when the model was built."""
     return path.removeprefix(f"{root.name}/")
+
+
+def inside(root: keras.Model, layer: keras.Layer, name: str, path: str) -> str:
+    """A path of something in a layer, below the name of that layer's row.
+
+    When Keras loads or clones a model it builds what is in a `Bidirectional` or `TimeDistributed` before the wrapper, and so
+    leaves the wrapper's name out of the paths. Rows must not depend on that: a training that is resumed goes on with the run
+    that has the same rows.
+
+    Args:
+        root: the model that is trained.
+        layer: the layer around it.
+        name: of that layer's row.
+        path: of a layer or variable in it, without the model's name.
+    """
+    own = below(root, layer.path or layer.name)
+    if name.endswith(f"/{own}") and path.startswith(f"{own}/"):
+        return name + path.removeprefix(own)
+    return f"{name}/{path}" if isinstance(layer, _WRAPPERS) and not path.startswith(f"{own}/") else path
 
 
 def _is_float(tensor: Any) -> bool:

@@ -31,7 +31,7 @@ def report(run: Run) -> str:
     Returns:
         Plain text, at most `WIDTH` columns.
     """
-    return _plain(Group(_heading(run), _layers(run), *_notes(run)))
+    return plain(Group(_heading(run), _layers(run), *_notes(run)))
 
 
 def show(run: Run, diagnosis: Diagnosis | None = None, file: TextIO | None = None) -> None:
@@ -51,7 +51,7 @@ def show(run: Run, diagnosis: Diagnosis | None = None, file: TextIO | None = Non
     if console.is_terminal:
         console.print(whole)
     else:
-        print(_plain(whole), file=file)
+        print(plain(whole), file=file)
 
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
@@ -66,44 +66,6 @@ def _marked(run: Run, diagnosis: Diagnosis | None) -> dict[str, str]:
             for path in {*finding.layers, finding.starts_at} & set(run.layers):
                 marks.setdefault(path, _MARKS[str(finding.severity)] + ("*" if path == finding.starts_at else ""))
     return marks
-
-
-def side_by_side(runs: Mapping[str, Run]) -> str:
-    """Several runs in one table, layer by layer from the input, to compare what reaches each depth.
-
-    Args:
-        runs: runs by the name to show.
-
-    Returns:
-        Plain text, at most `WIDTH` columns.
-    """
-    table = Table(
-        box=box.SIMPLE_HEAD, title="Signal (RMS of dL/da) at each layer's output, the input on top", title_justify="left"
-    )
-    table.add_column("layer", justify="right")
-    shown = {name: _learning(run) for name, run in runs.items()}
-    for name in runs:
-        table.add_column(name, justify="right")
-        table.add_column("", min_width=BAR, no_wrap=True)
-    for depth in range(max((len(s) for s in shown.values()), default=0)):
-        cells: list[str] = []
-        for signal in shown.values():
-            given = depth < len(signal)
-            cells += [number(signal[depth]), bar(signal[depth], signal)] if given else ["", ""]
-        table.add_row(str(depth + 1), *cells)
-    table.add_section()
-    for statistic, label in (
-        ("decay_factor", "a layer leaves"),
-        ("depth_ratio", "first / last"),
-        ("dead_fraction", "dead units"),
-        ("loss", "loss"),
-    ):
-        cells = []
-        for run in runs.values():
-            value = _last(run.overall(statistic))
-            cells += [share(value) if statistic == "dead_fraction" else number(value), ""]
-        table.add_row(label, *cells)
-    return _plain(table)
 
 
 def number(value: float) -> str:
@@ -128,13 +90,14 @@ def bar(value: float, among: Any) -> str:
     return "█" * max(0, round(BAR + float(np.log10(value / finite.max()))))
 
 
-def _plain(renderable: RenderableType) -> str:
+def plain(renderable: RenderableType) -> str:
+    """What rich draws as plain text, at most `WIDTH` columns."""
     out = io.StringIO()
     Console(file=out, width=WIDTH, force_terminal=False, color_system=None, legacy_windows=False).print(renderable)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
 
 
-def _last(values: Any) -> float:
+def last(values: Any) -> float:
     """The newest number that is one."""
     given = values[~np.isnan(values)]
     return float(given[-1]) if len(given) else float("nan")
@@ -152,13 +115,6 @@ def _cell(column: Any, sample: int, form: Any) -> str:
     return "nan" if np.isnan(value) and not np.isnan(column).all() else str(form(value))
 
 
-def _learning(run: Run) -> Any:
-    """The last signal of the layers that own variables."""
-    owners = sorted({owner for owner in run.schema.owners if owner >= 0})
-    table = run.table("signal_rms", "layer")
-    return np.array([_last(table[:, row]) for row in owners])
-
-
 def _heading(run: Run) -> Text:
     where = run.facts.get("directory") or "in memory"
     lines = [f"{run.facts.get('model', 'model')}: {len(run.layers)} layers, {len(run.variables)} variables, {where}"]
@@ -169,7 +125,7 @@ def _heading(run: Run) -> Text:
     fell = f"loss {number(float(loss[0]))} -> {_cell(loss, -1, number)}"
     norm, dead = (_cell(run.overall(n), now, f) for n, f in (("gradient_norm", number), ("dead_fraction", share)))
     lines.append(f"{what}; {fell}; gradient norm {norm}; dead units {dead}")
-    ratio, factor = _last(run.overall("depth_ratio")), _last(run.overall("decay_factor"))
+    ratio, factor = last(run.overall("depth_ratio")), last(run.overall("decay_factor"))
     if not np.isnan(ratio):
         lines.append(
             f"On its way from the output to the input a layer leaves {number(factor)} of the signal; "
