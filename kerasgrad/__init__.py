@@ -19,17 +19,20 @@ _NAMES = {
     "audit": "kerasgrad.probes",
     "catalogue": "kerasgrad.catalogue",
     "diagnose": "kerasgrad.rules",
+    "measure": "kerasgrad.probes",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
     "views": "kerasgrad.views",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "rules", "schedule", "views"]
+__all__ = [
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "measure", "rules", "schedule", "views",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
-    from kerasgrad.probes import audit
+    from kerasgrad.probes import audit, measure
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule

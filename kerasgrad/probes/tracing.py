@@ -86,7 +86,7 @@ class Anatomy:
         return self.maker(self.outputs[0]) if len(self.outputs) == 1 else None
 
 
-class _Listener:
+class _Listener(seams.Listener):
     """Notes each call; see `seams.Listener`."""
 
     def __init__(self, model: keras.Model) -> None:
@@ -110,14 +110,6 @@ class _Listener:
             path = below(self.model, layer.path or layer.name)
             self.calls.append(Call(layer, path, _tensors((args, kwargs)), _tensors(outputs)))
         return outputs
-
-    def on_gradient(self, gradient: Callable[..., Any], tape: Any, target: Any, sources: Any, **kw: Any) -> Any:
-        """Passes on."""
-        return gradient(target, sources, **kw)
-
-    def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
-        """Passes on."""
-        return apply(grads, variables)
 
 
 def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:

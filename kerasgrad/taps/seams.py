@@ -19,16 +19,19 @@ import tensorflow as tf
 
 
 class Listener(Protocol):
-    """Who is told, in the thread that it listens in. Each method runs the original exactly once."""
+    """Who is told, in the thread that it listens in. Each method runs the original exactly once, and here nothing else."""
 
     def on_layer(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Runs `call(*args, **kwargs)`, the layer's own `__call__`, and gives back what it gave."""
+        return call(*args, **kwargs)
 
     def on_gradient(self, gradient: Callable[..., Any], tape: tf.GradientTape, target: Any, sources: Any, **kw: Any) -> Any:
         """Runs `gradient(target, sources, ...)`, the tape's own, and gives back what it gave."""
+        return gradient(target, sources, **kw)
 
     def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
         """Runs `apply(grads, variables)`, the optimizer's own."""
+        return apply(grads, variables)
 
 
 class _Listeners(threading.local):
