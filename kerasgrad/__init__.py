@@ -23,10 +23,12 @@ _NAMES = {
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
     "views": "kerasgrad.views",
+    "watch": "kerasgrad.watching",
 }
 
 __all__ = [
     "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "measure", "rules", "schedule", "views",
+    "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule
+    from kerasgrad.watching import watch
 
 
 def __getattr__(name: str) -> Any:

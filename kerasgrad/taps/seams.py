@@ -128,3 +128,28 @@ def _optimizer_apply(original: Callable[..., Any], optimizer: Any, grads: Any, t
         return listener.on_apply(apply, optimizer, grads, variables)
 
     return _tell(original, optimizer, say, grads, trainable_variables)
+
+
+def is_traced(function: Any) -> bool:
+    """Whether a function was made by `tf.function`."""
+    return isinstance(function, tf.types.experimental.PolymorphicFunction)
+
+
+def traced_like(function: Any, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
+    """A traced function with the settings of another, around the Python function of that one.
+
+    Args:
+        function: made by `tf.function`.
+        make: from its Python function to the one that is to be traced.
+
+    Returns:
+        The function. AutoGraph rewrites the inner one as it was asked to, and nothing around it.
+    """
+    inner = function.python_function
+    if function._autograph:
+        autograph = tf.__internal__.autograph
+        inner = autograph.tf_convert(inner, autograph.control_status_ctx())
+    signature, compiled = function.input_signature, function._jit_compile
+    return tf.function(  # type: ignore[no-any-return]
+        make(inner), input_signature=signature, autograph=False, jit_compile=compiled, reduce_retracing=True
+    )
