@@ -22,19 +22,20 @@ _NAMES = {
     "measure": "kerasgrad.probes",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
+    "through_time": "kerasgrad.probes",
     "views": "kerasgrad.views",
     "watch": "kerasgrad.watching",
 }
 
 __all__ = [
-    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "measure", "rules", "schedule", "views",
-    "watch",
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", 
+    "measure", "rules", "schedule", "through_time", "views", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
-    from kerasgrad.probes import audit, measure
+    from kerasgrad.probes import audit, measure, through_time
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule

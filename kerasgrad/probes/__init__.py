@@ -2,5 +2,6 @@
 
 from kerasgrad.probes.auditing import audit
 from kerasgrad.probes.measuring import measure
+from kerasgrad.probes.memory import through_time
 
-__all__ = ["audit", "measure"]
+__all__ = ["audit", "measure", "through_time"]

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasgrad.taps import seams
+
 
 def check_model(model: object, probe: str, *, compiled: bool = False) -> None:
     """Makes sure that a model can be asked.
@@ -46,20 +48,23 @@ def as_batch(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     Raises:
         ValueError: there is no example, or the arrays differ in their number.
     """
-    x, y, sample_weight = (keras.tree.map_structure(_tensor, part) for part in (x, y, sample_weight))
-    lengths = [
-        tensor.shape[0] if tensor.shape.rank else None for tensor in tf.nest.flatten((x, y, sample_weight)) if _is(tensor)
-    ]
+    return keras.utils.pack_x_y_sample_weight(*_tensors(x, y, sample_weight))
+
+
+def as_inputs(x: Any) -> Any:
+    """Inputs alone, likewise: a tensor, or a structure of tensors."""
+    return _tensors(x)[0]
+
+
+def _tensors(*parts: Any) -> list[Any]:
+    given = [keras.tree.map_structure(_tensor, part) for part in parts]
+    lengths = [tensor.shape[0] if tensor.shape.rank else None for tensor in tf.nest.flatten(given) if tf.is_tensor(tensor)]
     if not lengths or None in lengths or len(set(lengths)) > 1 or not lengths[0]:
         raise ValueError(
             "A batch takes arrays with the same number of examples, at least one, along their first axis; of a dataset take "
             f"one batch, `x, y = next(iter(dataset))`. Received: arrays of {lengths} examples"
         )
-    return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
-
-
-def _is(tensor: Any) -> bool:
-    return isinstance(tensor, tf.Tensor)
+    return given
 
 
 def _tensor(values: Any) -> Any:
@@ -67,6 +72,26 @@ def _tensor(values: Any) -> Any:
         return None
     tensor = values if tf.is_tensor(values) else tf.convert_to_tensor(np.asarray(values))
     return tf.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor
+
+
+class _Held(seams.Listener):
+    """Keeps the optimizer from updating anything."""
+
+    def on_apply(self, apply: Any, optimizer: Any, grads: Any, variables: Any) -> None:
+        """Does nothing in the place of the update."""
+
+
+def step_without_update(model: keras.Model, data: Any, listener: seams.Listener) -> None:
+    """Runs the model's own `train_step` once, eagerly, and holds its updates back.
+
+    Args:
+        model: a compiled model; what the forward pass changes of it is for `preserved` to put back.
+        data: see `as_batch`.
+        listener: is told of layers, tape and the gradients that would be applied.
+    """
+    # The last one to listen is the nearest to the optimizer: the listener sees the gradients before they are held.
+    with seams.installed(), seams.listening(listener), seams.listening(_Held()):
+        model.train_step(data)
 
 
 @contextlib.contextmanager

@@ -9,22 +9,14 @@ import keras
 import numpy as np
 
 from kerasgrad import facts, progress
-from kerasgrad.probes.asking import as_batch, check_model, preserved
+from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
 from kerasgrad.recorder import Recorder, Taken
 from kerasgrad.run import Run
 from kerasgrad.statistics.measure import measure as moments
 from kerasgrad.statistics.packing import Packing
-from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Collector, Layers, Rows, chooses
 
 NO_UPDATE = "one batch was measured, and no update was made"
-
-
-class _Held(seams.Listener):
-    """Keeps the optimizer from updating anything."""
-
-    def on_apply(self, apply: Any, optimizer: Any, grads: Any, variables: Any) -> None:
-        """Does nothing in the place of the update."""
 
 
 def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, *, layers: Layers = None) -> Run:
@@ -59,9 +51,7 @@ def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
     facts.check_choice(model, selected, layers)
     collector, packing = Collector(model, rows, selected), Packing()
     with preserved(model):
-        # The last one to listen is the nearest to the optimizer: the collector sees the gradients before they are held.
-        with seams.installed(), seams.listening(collector), seams.listening(_Held()):
-            model.train_step(data)
+        step_without_update(model, data, collector)
         for applied in collector.backward.applied.values():
             applied.after = None
         packed = packing.pack(moments(collector.observation(), compiled=False, histograms=False))

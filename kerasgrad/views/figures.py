@@ -43,7 +43,7 @@ def flow(run: Run, statistic: str = "signal_rms") -> Any:
     logarithmic = cells.is_logarithmic(statistic)
     bad = cells.bad(values, run.table(cells.witness(statistic), "layer"))
     low, high = cells.span(values, logarithmic)
-    figure, axes = _figure(9.0, len(run.layers))
+    figure, axes = blank(9.0, len(run.layers))
     # A sample holds until the next one; the last one for as long as the one before it.
     steps = run.steps.astype(np.float64)
     edges = np.append(steps, steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1.0))
@@ -54,7 +54,7 @@ def flow(run: Run, statistic: str = "signal_rms") -> Any:
         axes.pcolormesh(edges, rows, np.where(bad, 1.0, np.nan).T, cmap=_one_color(BAD))
     figure.colorbar(mesh, label=f"log10 of {statistic}" if logarithmic else statistic)
     axes.set(xlabel="step", title=f"{run.facts.get('model', 'model')}: {statistic}")
-    _name_rows(axes, run)
+    name_rows(axes, run.layers)
     return figure
 
 
@@ -76,7 +76,7 @@ def depth_profile(run: Run, statistic: str = "signal_rms", *, step: int | None =
         ImportError: matplotlib is not installed.
     """
     values = np.abs(_table(run, statistic)[_sample(run, step)])
-    figure, axes = _figure(6.0, len(run.layers))
+    figure, axes = blank(6.0, len(run.layers))
     if baseline is not None and len(baseline):
         with np.errstate(invalid="ignore"):
             table = np.abs(_table(baseline, statistic))
@@ -89,7 +89,7 @@ def depth_profile(run: Run, statistic: str = "signal_rms", *, step: int | None =
     if cells.is_logarithmic(statistic) and (values > 0).any():
         axes.set_xscale("log")
     axes.set(xlabel=statistic, title=f"{run.facts.get('model', 'model')}, step {run.steps[_sample(run, step)]}")
-    _name_rows(axes, run)
+    name_rows(axes, run.layers)
     return figure
 
 
@@ -108,7 +108,7 @@ def dead_units(run: Run, *, step: int | None = None) -> Any:
         ImportError: matplotlib is not installed.
     """
     sample = _sample(run, step)
-    figure, axes = _figure(6.0, len(run.layers))
+    figure, axes = blank(6.0, len(run.layers))
     for statistic, label, marker, color in (
         ("dead_fraction", "dead", "s", COLORS[5]),
         ("dormant_fraction", "dormant", "D", COLORS[0]),
@@ -119,7 +119,7 @@ def dead_units(run: Run, *, step: int | None = None) -> Any:
         axes.plot(values, np.arange(len(values)), marker, color=color, markerfacecolor=face, label=label)
     axes.set(xlim=(-0.03, 1.03), xlabel="share of units or entries", title=f"step {run.steps[sample]}")
     axes.legend()
-    _name_rows(axes, run)
+    name_rows(axes, run.layers)
     return figure
 
 
@@ -137,7 +137,7 @@ def update_ratios(run: Run) -> Any:
         ImportError: matplotlib is not installed.
     """
     values = _table(run, "update_ratio")
-    figure, axes = _figure(8.0, 24)
+    figure, axes = blank(8.0, 24)
     axes.axhspan(*cells.USUAL_UPDATE_RATIO, color=COLORS[2], alpha=0.15, label="usual")
     axes.set_prop_cycle(color=_colormap("viridis")(np.linspace(0, 1, max(2, len(run.layers)))))
     axes.plot(run.steps, np.where(values > 0, values, np.nan), linewidth=0.8)
@@ -167,7 +167,7 @@ def through_time(run: Run, layer: str | None = None) -> Any:
     values = run.signal_over_time(path)
     _sample(run, None)
     low, high = cells.span(values, True)
-    figure, axes = _figure(8.0, 24)
+    figure, axes = blank(8.0, 24)
     axes.set_facecolor(NOT_EXAMINED)
     shown = _shown(values, cells.bad(values), True, low)
     mesh = axes.pcolormesh(run.steps, np.arange(values.shape[1]), shown.T, vmin=low, vmax=high, shading="nearest")
@@ -176,7 +176,7 @@ def through_time(run: Run, layer: str | None = None) -> Any:
     return figure
 
 
-def _figure(width: float, rows: int) -> tuple[Any, Any]:
+def blank(width: float, rows: int) -> tuple[Any, Any]:
     """A figure with one axes, outside of pyplot, whose memory would keep it."""
     try:
         from matplotlib.figure import Figure
@@ -220,10 +220,11 @@ def _shown(values: Any, bad: Any, logarithmic: bool, low: float) -> Any:
         return np.maximum(np.log10(np.abs(kept)), low)
 
 
-def _name_rows(axes: Any, run: Run) -> None:
-    every = max(1, -(-len(run.layers) // TICKS))
-    rows = range(0, len(run.layers), every)
-    names = short(run.layers)
+def name_rows(axes: Any, layers: tuple[str, ...]) -> None:
+    """Names the rows of layers, the input on top; of many every second, third ..."""
+    every = max(1, -(-len(layers) // TICKS))
+    rows = range(0, len(layers), every)
+    names = short(layers)
     # A dollar sign would begin a formula.
     axes.set_yticks(rows, [cropped(names[row], NAME_LENGTH).replace("$", r"\$") for row in rows], fontsize=7)
-    axes.set_ylim(len(run.layers) - 0.5, -0.5)
+    axes.set_ylim(len(layers) - 0.5, -0.5)
