@@ -19,6 +19,7 @@ _NAMES = {
     "audit": "kerasgrad.probes",
     "catalogue": "kerasgrad.catalogue",
     "diagnose": "kerasgrad.rules",
+    "jacobian": "kerasgrad.probes",
     "measure": "kerasgrad.probes",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
@@ -28,14 +29,14 @@ _NAMES = {
 }
 
 __all__ = [
-    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", 
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "jacobian", 
     "measure", "rules", "schedule", "through_time", "views", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
-    from kerasgrad.probes import audit, measure, through_time
+    from kerasgrad.probes import audit, jacobian, measure, through_time
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule

@@ -1,7 +1,8 @@
 """Questions put to a model by hand, before or beside training."""
 
 from kerasgrad.probes.auditing import audit
+from kerasgrad.probes.jacobians import jacobian
 from kerasgrad.probes.measuring import measure
 from kerasgrad.probes.memory import through_time
 
-__all__ = ["audit", "measure", "through_time"]
+__all__ = ["audit", "jacobian", "measure", "through_time"]
