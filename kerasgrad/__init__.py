@@ -20,6 +20,7 @@ _NAMES = {
     "catalogue": "kerasgrad.catalogue",
     "diagnose": "kerasgrad.rules",
     "jacobian": "kerasgrad.probes",
+    "linear_probe": "kerasgrad.probes",
     "measure": "kerasgrad.probes",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
@@ -29,14 +30,14 @@ _NAMES = {
 }
 
 __all__ = [
-    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "jacobian", 
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "jacobian", "linear_probe", 
     "measure", "rules", "schedule", "through_time", "views", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
-    from kerasgrad.probes import audit, jacobian, measure, through_time
+    from kerasgrad.probes import audit, jacobian, linear_probe, measure, through_time
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule

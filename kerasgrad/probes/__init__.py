@@ -2,7 +2,8 @@
 
 from kerasgrad.probes.auditing import audit
 from kerasgrad.probes.jacobians import jacobian
+from kerasgrad.probes.linear import linear_probe
 from kerasgrad.probes.measuring import measure
 from kerasgrad.probes.memory import through_time
 
-__all__ = ["audit", "jacobian", "measure", "through_time"]
+__all__ = ["audit", "jacobian", "linear_probe", "measure", "through_time"]
