@@ -21,6 +21,7 @@ _NAMES = {
     "diagnose": "kerasgrad.rules",
     "jacobian": "kerasgrad.probes",
     "linear_probe": "kerasgrad.probes",
+    "lr_range": "kerasgrad.probes",
     "measure": "kerasgrad.probes",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
@@ -30,14 +31,14 @@ _NAMES = {
 }
 
 __all__ = [
-    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "jacobian", "linear_probe", 
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "jacobian", "linear_probe", "lr_range",
     "measure", "rules", "schedule", "through_time", "views", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
-    from kerasgrad.probes import audit, jacobian, linear_probe, measure, through_time
+    from kerasgrad.probes import audit, jacobian, linear_probe, lr_range, measure, through_time
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule

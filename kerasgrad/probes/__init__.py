@@ -5,5 +5,6 @@ from kerasgrad.probes.jacobians import jacobian
 from kerasgrad.probes.linear import linear_probe
 from kerasgrad.probes.measuring import measure
 from kerasgrad.probes.memory import through_time
+from kerasgrad.probes.rates import lr_range
 
-__all__ = ["audit", "jacobian", "linear_probe", "measure", "through_time"]
+__all__ = ["audit", "jacobian", "linear_probe", "lr_range", "measure", "through_time"]
