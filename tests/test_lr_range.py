@@ -90,6 +90,10 @@ def test_a_flat_curve_with_vanishing_gradients_says_that_the_rate_is_not_the_pro
     sweep = kerasgrad.lr_range(model, x, y, steps=20, highest=0.1)
     assert sweep.flat and sweep.depth_ratio < 1e-3 and "not the problem" in sweep.warning
     assert np.isnan(sweep.suggested) and "warning" in repr(sweep)
+    # Where the last layer alone makes the loss fall, it is said too.
+    y[:] = 0
+    falling = kerasgrad.lr_range(model, x, y, steps=20, highest=1.0)
+    assert not falling.flat and "no rate mends" in falling.warning and "suggested" in repr(falling)
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered")

@@ -124,7 +124,7 @@ def test_a_model_that_is_not_compiled() -> None:
             w.step(step, x, y)
     assert w._monitor._failure is None and len(w.run) == STEPS and w.run.facts["optimizer"] is None
     assert (w.run.overall("learning_rate") == np.float32(0.1)).all()
-    assert (w.run.table("gradient_norm_clipped", "layer") < 1.1e-3).all() and "warning" not in repr(w.diagnosis)
+    assert (w.run.table("gradient_norm_clipped", "variable") < 1.1e-3).all() and "warning" not in repr(w.diagnosis)
 
 
 def test_two_steps_of_one_model_share_its_rows() -> None:

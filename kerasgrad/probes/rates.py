@@ -80,14 +80,15 @@ class RateSweep:
 
     @property
     def warning(self) -> str:
-        """Why the rate is not the problem, or why nothing can be suggested; `""` if all is well."""
-        if not self.flat:
-            return ""
-        said = f"the loss falls by less than {FLAT:.0%} at any rate up to {number(float(self.rates[-1]))}"
+        """Why the rate is not the problem, or why nothing can be suggested; `""` if all is well.
+
+        Gradients that vanish are told of even where the loss falls: the last layers alone make it fall for a while.
+        """
+        flat = f"the loss falls by less than {FLAT:.0%} at any rate up to {number(float(self.rates[-1]))}"
+        vanished = f"the first layers get {number(self.depth_ratio)} of the last ones' gradient"
         if self.depth_ratio < VANISHED:
-            ratio = number(self.depth_ratio)
-            return f"{said}, and the first layers get {ratio} of the last ones' gradient: the rate is not the problem"
-        return f"{said}: more steps, or another range, or the model learns nothing from these data"
+            return f"{flat}, and {vanished}: the rate is not the problem" if self.flat else f"{vanished}; no rate mends that"
+        return f"{flat}: take another range, or the model learns nothing from these data" if self.flat else ""
 
     def __repr__(self) -> str:
         """The answer: the suggestion, and the curve."""
@@ -95,7 +96,7 @@ class RateSweep:
         lines = [f"learning rates {span}, {len(self.rates)} steps; the loss fell by {self.fall:.0%}"]
         if self.warning:
             lines.append(f"warning: {self.warning}")
-        else:
+        if not self.flat:
             lines.append(f"suggested: {number(self.suggested)} (steepest); at most: {number(self.highest)} (least loss)")
         lines += ["", f"{'rate':>9} {'loss':>9}"]
         for step in np.unique(np.linspace(0, len(self.rates) - 1, ROWS).round().astype(int)):
