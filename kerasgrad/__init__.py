@@ -20,23 +20,31 @@ _NAMES = {
     "catalogue": "kerasgrad.catalogue",
     "compare": "kerasgrad.views.comparison",
     "diagnose": "kerasgrad.rules",
+    "jacobian": "kerasgrad.probes",
+    "linear_probe": "kerasgrad.probes",
+    "lr_range": "kerasgrad.probes",
+    "measure": "kerasgrad.probes",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
+    "through_time": "kerasgrad.probes",
     "views": "kerasgrad.views",
+    "watch": "kerasgrad.watching",
 }
 
 __all__ = [
-    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "compare", "diagnose", "rules", "schedule", "views",
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "compare", "diagnose", "jacobian", "linear_probe",
+    "lr_range", "measure", "rules", "schedule", "through_time", "views", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, rules, views
     from kerasgrad.monitor import GradientMonitor
-    from kerasgrad.probes import audit
+    from kerasgrad.probes import audit, jacobian, linear_probe, lr_range, measure, through_time
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
     from kerasgrad.taps import schedule
     from kerasgrad.views.comparison import compare
+    from kerasgrad.watching import watch
 
 
 def __getattr__(name: str) -> Any:

@@ -65,14 +65,15 @@ def check_choice(model: keras.Model, selected: Callable[[keras.Layer, str], bool
 
 
 def settings(model: keras.Model) -> dict[str, Any]:
-    """Versions, and how the model is trained."""
+    """Versions, and how the model is trained; one with a loop of its own may have no optimizer."""
+    optimizer = getattr(model, "optimizer", None)
     return {
         "kerasgrad": __version__,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "model": model.name,
         "parameters": model.count_params() if model.built else None,
-        "optimizer": type(model.optimizer).__name__ if model.optimizer is not None else None,
+        "optimizer": type(optimizer).__name__ if optimizer is not None else None,
         "precision": model.dtype_policy.name,
         "jit_compile": bool(model.jit_compile),
         "run_eagerly": bool(model.run_eagerly),

@@ -326,7 +326,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def _place(self, epoch: int) -> None:
         """Finds out whether this training goes on with one that was recorded in the directory before."""
         self._placed = True
-        iterations = getattr(self.model.optimizer, "iterations", None)
+        iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
         trained = epoch > 0 or (iterations is not None and int(tf.convert_to_tensor(iterations).numpy()) > 0)
         folder = events.newest(self.log_dir) if self.log_dir is not None else None
         if trained and folder is not None:

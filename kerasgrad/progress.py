@@ -21,13 +21,14 @@ def aims(model: keras.Model) -> dict[str, Any]:
     """What is trained against what, as facts of a run.
 
     Args:
-        model: a compiled model.
+        model: a model; of one that is not compiled little is known.
 
     Returns:
         `loss_function`, its name in snake case or `""` if there is none or several; `from_logits`; `clipping`, the
         optimizer's settings that are on; `normalised_by_batch`, paths of its BatchNormalization layers in training.
     """
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     clipping = {name: getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
     name, from_logits = loss_name(getattr(model, "loss", None))
     return {

@@ -28,9 +28,10 @@ FLOORS = {
     "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
     "kerasgrad.inbox": 4,
     "kerasgrad.monitor": 5, "kerasgrad.probes": 5,
-    "kerasgrad": 6,
-    "kerasgrad.plugin": 7, "kerasgrad.cli": 8, "kerasgrad.__main__": 9,
-    "zoo": 9,
+    "kerasgrad.watching": 6,
+    "kerasgrad": 7,
+    "kerasgrad.plugin": 8, "kerasgrad.cli": 9, "kerasgrad.__main__": 10,
+    "zoo": 10,
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
     f"kerasgrad.{room}"

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.taps import seams
+from kerasgrad.taps.collector import Layers, chooses
 from kerasgrad.taps.layers import below
 
 OPAQUE = (
@@ -86,8 +87,8 @@ class Anatomy:
         return self.maker(self.outputs[0]) if len(self.outputs) == 1 else None
 
 
-class _Listener:
-    """Notes each call; see `seams.Listener`."""
+class CallNotes(seams.Listener):
+    """Notes each call of a layer that has no layers inside, or is opaque; symbolic or eager."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model, self.calls = model, list[Call]()
@@ -111,14 +112,6 @@ class _Listener:
             self.calls.append(Call(layer, path, _tensors((args, kwargs)), _tensors(outputs)))
         return outputs
 
-    def on_gradient(self, gradient: Callable[..., Any], tape: Any, target: Any, sources: Any, **kw: Any) -> Any:
-        """Passes on."""
-        return gradient(target, sources, **kw)
-
-    def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
-        """Passes on."""
-        return apply(grads, variables)
-
 
 def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
     """Traces a model.
@@ -133,7 +126,7 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
     specs = _specs(model, sequence_length)
     if isinstance(specs, str):
         return Anatomy(reason=specs)
-    listener, seen = _Listener(model), Anatomy()
+    listener, seen = CallNotes(model), Anatomy()
 
     def run(inputs: Any) -> Any:
         with seams.listening(listener):
@@ -153,6 +146,29 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
     seen.calls = listener.calls
     _measure_ways(seen, concrete.graph)
     return seen
+
+
+def called(model: keras.Model, data: Any) -> list[Call]:
+    """Runs a model on data as `predict` does and notes what its layers give.
+
+    Args:
+        model: the model.
+        data: its inputs, as tensors.
+
+    Returns:
+        The calls of layers that give one tensor of floats, in order.
+    """
+    notes, training = CallNotes(model), {"training": False} if model._call_has_training_arg else {}
+    with seams.installed(), seams.listening(notes):
+        model(data, **training)
+    for call in notes.calls:
+        call.outputs = [tensor for tensor in call.outputs if tensor.dtype.is_floating]
+    return [call for call in notes.calls if len(call.outputs) == 1]
+
+
+def choice(layers: Layers) -> Callable[[keras.Layer, str], bool]:
+    """What a user chose, as a predicate of a layer and its path; None is for all layers that multiply by a matrix."""
+    return chooses(layers) if layers is not None else lambda layer, path: is_weight_layer(layer)
 
 
 def _specs(model: keras.Model, sequence_length: int | None) -> Any:

@@ -19,16 +19,19 @@ import tensorflow as tf
 
 
 class Listener(Protocol):
-    """Who is told, in the thread that it listens in. Each method runs the original exactly once."""
+    """Who is told, in the thread that it listens in. Each method runs the original exactly once, and here nothing else."""
 
     def on_layer(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Runs `call(*args, **kwargs)`, the layer's own `__call__`, and gives back what it gave."""
+        return call(*args, **kwargs)
 
     def on_gradient(self, gradient: Callable[..., Any], tape: tf.GradientTape, target: Any, sources: Any, **kw: Any) -> Any:
         """Runs `gradient(target, sources, ...)`, the tape's own, and gives back what it gave."""
+        return gradient(target, sources, **kw)
 
     def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
         """Runs `apply(grads, variables)`, the optimizer's own."""
+        return apply(grads, variables)
 
 
 class _Listeners(threading.local):
@@ -125,3 +128,28 @@ def _optimizer_apply(original: Callable[..., Any], optimizer: Any, grads: Any, t
         return listener.on_apply(apply, optimizer, grads, variables)
 
     return _tell(original, optimizer, say, grads, trainable_variables)
+
+
+def is_traced(function: Any) -> bool:
+    """Whether a function was made by `tf.function`."""
+    return isinstance(function, tf.types.experimental.PolymorphicFunction)
+
+
+def traced_like(function: Any, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
+    """A traced function with the settings of another, around the Python function of that one.
+
+    Args:
+        function: made by `tf.function`.
+        make: from its Python function to the one that is to be traced.
+
+    Returns:
+        The function. AutoGraph rewrites the inner one as it was asked to, and nothing around it.
+    """
+    inner = function.python_function
+    if function._autograph:
+        autograph = tf.__internal__.autograph
+        inner = autograph.tf_convert(inner, autograph.control_status_ctx())
+    signature, compiled = function.input_signature, function._jit_compile
+    return tf.function(  # type: ignore[no-any-return]
+        make(inner), input_signature=signature, autograph=False, jit_compile=compiled, reduce_retracing=True
+    )

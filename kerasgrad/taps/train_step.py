@@ -129,17 +129,13 @@ def watch(
     """
     beneath = model.train_function
     original = beneath.train_step if isinstance(beneath, WatchedStep) else model.train_step
-    rows, failures = Rows(), []
+    rows, failures = Rows(), list[Exception]()
     _build_optimizer(model)
 
+    step = observed(original, model, measure, selected, rows, failures, activations)
+
     def train_step(*args: Any, **kwargs: Any) -> dict[str, Any]:
-        collector = Collector(model, rows, selected, activations)
-        with seams.listening(collector):
-            logs = original(*args, **kwargs)
-        measured: Any = ()
-        with collector.guarded(), tf.name_scope(SCOPE):
-            measured = _slotted(measure(collector.observation()))
-        failures.extend(collector.failures)
+        logs, measured = step(*args, **kwargs)
         return {_LOGS: logs, _MEASURED: measured}
 
     kept = model.__dict__.get("train_step")
@@ -153,6 +149,43 @@ def watch(
             model.__dict__["train_step"] = kept
         model.train_function = beneath
     return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, expected, may_be_odd, failures)
+
+
+def observed(
+    step: Callable[..., Any],
+    model: keras.Model,
+    measure: Measure,
+    selected: Callable[[keras.Layer, str], bool],
+    rows: Rows,
+    failures: list[Exception],
+    activations: bool = True,
+) -> Callable[..., tuple[Any, Any]]:
+    """The same step, observed; `seams.installed` must hold while it is traced or runs.
+
+    Args:
+        step: a training step of the model, as a function of whatever it takes.
+        model: see `watch`, as are `measure`, `selected` and `activations`.
+        measure: see there.
+        selected: see there.
+        rows: the model's rows, filled by the first step.
+        failures: is given what goes wrong in the taps.
+        activations: see there.
+
+    Returns:
+        A function of the same arguments that gives what the step gives, and what was measured, `[replicas, entries]`.
+    """
+
+    def run(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        collector = Collector(model, rows, selected, activations)
+        with seams.listening(collector):
+            outputs = step(*args, **kwargs)
+        measured: Any = ()
+        with collector.guarded(), tf.name_scope(SCOPE):
+            measured = _slotted(measure(collector.observation()))
+        failures.extend(collector.failures)
+        return outputs, measured
+
+    return run
 
 
 def _build_optimizer(model: keras.Model) -> None:

@@ -42,10 +42,10 @@ def flow(run: Run, statistic: str = "signal_rms") -> Any:
     values = _table(run, statistic)
     logarithmic = cells.is_logarithmic(statistic)
     bad = cells.bad(values, run.table(cells.witness(statistic), "layer"))
-    figure, axes = _figure(9.0, len(run.layers))
+    figure, axes = blank(9.0, len(run.layers))
     _heat(axes, run, values, bad, logarithmic, f"log10 of {statistic}" if logarithmic else statistic)
     axes.set(title=f"{run.facts.get('model', 'model')}: {statistic}")
-    _name_rows(axes, run)
+    name_rows(axes, run.layers)
     return figure
 
 
@@ -67,7 +67,7 @@ def depth_profile(run: Run, statistic: str = "signal_rms", *, step: int | None =
         ImportError: matplotlib is not installed.
     """
     values = np.abs(_table(run, statistic)[_sample(run, step)])
-    figure, axes = _figure(6.0, len(run.layers))
+    figure, axes = blank(6.0, len(run.layers))
     if baseline is not None and len(baseline):
         with np.errstate(invalid="ignore"):
             table = np.abs(_table(baseline, statistic))
@@ -80,7 +80,7 @@ def depth_profile(run: Run, statistic: str = "signal_rms", *, step: int | None =
     if cells.is_logarithmic(statistic) and (values > 0).any():
         axes.set_xscale("log")
     axes.set(xlabel=statistic, title=f"{run.facts.get('model', 'model')}, step {run.steps[_sample(run, step)]}")
-    _name_rows(axes, run)
+    name_rows(axes, run.layers)
     return figure
 
 
@@ -99,7 +99,7 @@ def dead_units(run: Run, *, step: int | None = None) -> Any:
         ImportError: matplotlib is not installed.
     """
     sample = _sample(run, step)
-    figure, axes = _figure(6.0, len(run.layers))
+    figure, axes = blank(6.0, len(run.layers))
     for statistic, label, marker, color in (
         ("dead_fraction", "dead", "s", COLORS[5]),
         ("dormant_fraction", "dormant", "D", COLORS[0]),
@@ -110,7 +110,7 @@ def dead_units(run: Run, *, step: int | None = None) -> Any:
         axes.plot(values, np.arange(len(values)), marker, color=color, markerfacecolor=face, label=label)
     axes.set(xlim=(-0.03, 1.03), xlabel="share of units or entries", title=f"step {run.steps[sample]}")
     axes.legend()
-    _name_rows(axes, run)
+    name_rows(axes, run.layers)
     return figure
 
 
@@ -128,7 +128,7 @@ def update_ratios(run: Run) -> Any:
         ImportError: matplotlib is not installed.
     """
     values = _table(run, "update_ratio")
-    figure, axes = _figure(8.0, 24)
+    figure, axes = blank(8.0, 24)
     axes.axhspan(*cells.USUAL_UPDATE_RATIO, color=COLORS[2], alpha=0.15, label="usual")
     axes.set_prop_cycle(color=_colormap("viridis")(np.linspace(0, 1, max(2, len(run.layers)))))
     axes.plot(run.steps, np.where(values > 0, values, np.nan), linewidth=0.8)
@@ -159,7 +159,7 @@ def through_time(run: Run, layer: str | None = None) -> Any:
     path = layer or run.schema.recurrent[0]
     values = run.signal_over_time(path)
     _sample(run, None)
-    figure, axes = _figure(8.0, 24)
+    figure, axes = blank(8.0, 24)
     _heat(axes, run, values, cells.bad_over_time(values, run.overall("gradient_norm")), True, "log10 of the signal")
     axes.set(ylabel="time step within the sequence", title=path.replace("$", r"\$"))
     return figure
@@ -180,7 +180,7 @@ def _heat(axes: Any, run: Run, values: Any, bad: Any, logarithmic: bool, label: 
     axes.set(xlabel="step", ylim=(values.shape[1] - 0.5, -0.5))
 
 
-def _figure(width: float, rows: int) -> tuple[Any, Any]:
+def blank(width: float, rows: int) -> tuple[Any, Any]:
     """A figure with one axes, outside of pyplot, whose memory would keep it."""
     try:
         from matplotlib.figure import Figure
@@ -224,10 +224,11 @@ def _shown(values: Any, bad: Any, logarithmic: bool, low: float) -> Any:
         return np.maximum(np.log10(np.abs(kept)), low)
 
 
-def _name_rows(axes: Any, run: Run) -> None:
-    every = max(1, -(-len(run.layers) // TICKS))
-    rows = range(0, len(run.layers), every)
-    names = short(run.layers)
+def name_rows(axes: Any, layers: tuple[str, ...]) -> None:
+    """Names the rows of layers, the input on top; of many every second, third ..."""
+    every = max(1, -(-len(layers) // TICKS))
+    rows = range(0, len(layers), every)
+    names = short(layers)
     # A dollar sign would begin a formula.
     axes.set_yticks(rows, [cropped(names[row], NAME_LENGTH).replace("$", r"\$") for row in rows], fontsize=7)
-    axes.set_ylim(len(run.layers) - 0.5, -0.5)
+    axes.set_ylim(len(layers) - 0.5, -0.5)

@@ -1,0 +1,65 @@
+"""`measure`: what every layer receives from one batch, without training."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerasgrad import facts, progress
+from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
+from kerasgrad.recorder import Recorder, Taken
+from kerasgrad.run import Run
+from kerasgrad.statistics.measure import measure as moments
+from kerasgrad.statistics.packing import Packing
+from kerasgrad.taps.collector import Collector, Layers, Rows, chooses
+
+NO_UPDATE = "one batch was measured, and no update was made"
+
+
+def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, *, layers: Layers = None) -> Run:
+    """Measures one batch as `GradientMonitor` would measure a training step on it; nothing is trained.
+
+    The model's own `train_step` runs once, eagerly, with its own tape, and its update is held back. So loss, weights of
+    examples, mixed precision, gradient clipping and a `train_step` of your own are those of the training. Afterwards all
+    variables are what they were: weights, moving averages, seeds, metrics, optimizer.
+
+    Args:
+        model: a compiled model. One that is not built yet is built by this.
+        x: inputs of one batch, `[examples, ...]`, or a structure of arrays as `fit` takes it.
+        y: targets of the batch, or None where the step takes none.
+        sample_weight: weights of the examples, `[examples]`, or None.
+        layers: which layers get a row, as in `GradientMonitor`.
+
+    Returns:
+        A run of one sample at step 0, with the rows and numbers of the monitor. What belongs to an update
+        (`update_norm`, `update_ratio`) is NaN. Under a strategy the batch is measured on one device, as a whole.
+
+    Raises:
+        TypeError: the model is none of Keras 3, or `layers` is of the wrong type.
+        ValueError: the model is not compiled, `layers` matches no layer, or the batch is empty or of unequal lengths.
+
+    Example:
+        >>> kerasgrad.measure(model, x[:32], y[:32])                       # its repr is the report
+        >>> kerasgrad.measure(model, x, y).layer("signal_rms")["dense_3"]  # float32 [1]
+    """
+    facts.check_backend()
+    check_model(model, "measure", compiled=True)
+    selected, data, rows = chooses(layers), as_batch(x, y, sample_weight), Rows()
+    facts.check_choice(model, selected, layers)
+    collector, packing = Collector(model, rows, selected), Packing()
+    with preserved(model):
+        step_without_update(model, data, collector)
+        for applied in collector.backward.applied.values():
+            applied.after = None
+        packed = packing.pack(moments(collector.observation(), compiled=False, histograms=False))
+    if collector.failures:
+        raise collector.failures[0]
+    raw = packing.unpack(np.asarray(packed)[None])
+    run = Run(facts.schema(rows, raw))
+    Recorder(run, None, 1, rows.owners).record([Taken(0, time.time(), raw)])
+    run.facts |= facts.settings(model) | progress.aims(model)
+    run.facts["not_examined"] = facts.not_examined(rows) | {"updates": NO_UPDATE}
+    return run

@@ -1,0 +1,217 @@
+"""`lr_range`: the learning-rate range test, with the weights put back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kerasgrad.probes.asking import as_batch, check_model, preserved
+from kerasgrad.probes.measuring import measure
+from kerasgrad.views.text import number
+
+Array = NDArray[np.float64]
+
+SMOOTHING = 0.9
+"""Weight of the past in the running mean of the loss that ends the sweep."""
+DIVERGED = 4.0
+"""The sweep ends when that mean is so many times the least so far."""
+SETTLED = 5
+"""Steps before it may end: the mean is still one of few."""
+WINDOW = 20
+"""The curve is smoothed by lines over a tenth of the steps: so many of them to each side make one."""
+FLAT = 0.02
+"""A smoothed loss that falls by less than this share of its beginning at no rate is flat."""
+VANISHED = 1e-3
+"""Signal at the first quarter of the layers against the last: 3 orders of magnitude are vanishing."""
+ROWS, BAR = 12, 20
+
+
+@dataclass(frozen=True, repr=False)
+class RateSweep:
+    """A learning-rate range test. Its `repr` is the answer.
+
+    Attributes:
+        rates: float64 `[steps]`, rising by the same factor.
+        losses: of each step's batch, before its update, float64 `[steps]`; NaN where it was not finite.
+        smoothed: at each step the line through the losses around it, which lags behind in neither direction, as a running
+            mean would; losses are cut at `DIVERGED` times the first, so that the end of the sweep does not reach back.
+        depth_ratio: signal at the first quarter of the layers against the last, before the sweep; NaN where there is none.
+    """
+
+    rates: Array
+    losses: Array
+    smoothed: Array
+    depth_ratio: float
+
+    @property
+    def fall(self) -> float:
+        """By which share of its beginning the smoothed loss fell at most."""
+        finite = self.smoothed[np.isfinite(self.smoothed)]
+        return float((finite[0] - finite.min()) / abs(finite[0])) if len(finite) and finite[0] else float("nan")
+
+    @property
+    def flat(self) -> bool:
+        """Whether the loss fell at no rate."""
+        return not self.fall >= FLAT
+
+    @property
+    def suggested(self) -> float:
+        """The rate at which the smoothed loss falls most steeply over the logarithm of the rate; NaN if it is flat."""
+        if self.flat:
+            return float("nan")
+        slopes = np.gradient(self.smoothed, np.log(self.rates))
+        return float(self.rates[int(np.nanargmin(slopes[: self._lowest + 1]))])
+
+    @property
+    def highest(self) -> float:
+        """The rate at which the smoothed loss is least: the upper end of a range for rates that cycle; NaN if it is flat."""
+        return float("nan") if self.flat else float(self.rates[self._lowest])
+
+    @property
+    def _lowest(self) -> int:
+        return int(np.nanargmin(self.smoothed))
+
+    @property
+    def warning(self) -> str:
+        """Why the rate is not the problem, or why nothing can be suggested; `""` if all is well.
+
+        Gradients that vanish are told of even where the loss falls: the last layers alone make it fall for a while.
+        """
+        flat = f"the loss falls by less than {FLAT:.0%} at any rate up to {number(float(self.rates[-1]))}"
+        vanished = f"the first layers get {number(self.depth_ratio)} of the last ones' gradient"
+        if self.depth_ratio < VANISHED:
+            return f"{flat}, and {vanished}: the rate is not the problem" if self.flat else f"{vanished}; no rate mends that"
+        return f"{flat}: take another range, or the model learns nothing from these data" if self.flat else ""
+
+    def __repr__(self) -> str:
+        """The answer: the suggestion, and the curve."""
+        span = f"{number(float(self.rates[0]))} to {number(float(self.rates[-1]))}"
+        lines = [f"learning rates {span}, {len(self.rates)} steps; the loss fell by {self.fall:.0%}"]
+        if self.warning:
+            lines.append(f"warning: {self.warning}")
+        if not self.flat:
+            lines.append(f"suggested: {number(self.suggested)} (steepest); at most: {number(self.highest)} (least loss)")
+        lines += ["", f"{'rate':>9} {'loss':>9}"]
+        for step in np.unique(np.linspace(0, len(self.rates) - 1, ROWS).round().astype(int)):
+            loss = float(self.smoothed[step])
+            blocks = "█" * round(BAR * loss / np.nanmax(np.abs(self.smoothed))) if loss > 0 else ""
+            lines.append(f"{number(float(self.rates[step])):>9} {number(loss):>9}  {blocks}".rstrip())
+        return "\n".join(lines)
+
+
+def lr_range(
+    model: keras.Model,
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> RateSweep:
+    """Trains for some steps with a learning rate that grows from step to step, and puts everything back.
+
+    The steps are those of `model.train_on_batch`, with a fresh optimizer of the same kind and settings. Afterwards weights,
+    moving averages, seeds, metrics and the model's own optimizer are what they were, bit for bit.
+
+    Args:
+        model: a compiled model.
+        x: inputs, `[examples, ...]`, or a structure of such arrays; batches of them are drawn anew in each round.
+        y: targets.
+        sample_weight: weights of the examples, or None.
+        lowest: rate of the first step.
+        highest: rate of the last step; the sweep ends before it where the loss diverges.
+        steps: how many, at least 10.
+        batch_size: examples in a step.
+        seed: of the order of the examples.
+
+    Returns:
+        The curve, its steepest and its lowest point, and a warning where it is flat: then, if the gradients vanish, the
+        rate is not the problem. `kerasgrad.views.lr_range` draws it.
+
+    Raises:
+        TypeError: the model is none of Keras 3.
+        ValueError: it is not compiled, or a setting is out of its range.
+
+    Example:
+        >>> kerasgrad.lr_range(model, x, y).suggested
+
+    References:
+        Smith 2017, Cyclical learning rates for training neural networks, section 3.3.
+    """
+    check_model(model, "lr_range", compiled=True)
+    if not 0 < lowest < highest < np.inf or steps < 10 or batch_size < 1:
+        raise ValueError(
+            "`lr_range` takes 0 < lowest < highest, at least 10 steps and a batch size from 1. Received: "
+            f"lowest={lowest!r}, highest={highest!r}, steps={steps!r}, batch_size={batch_size!r}"
+        )
+    data = keras.tree.map_structure(np.asarray, as_batch(x, y, sample_weight))
+    batches = _batches(data, batch_size, np.random.default_rng(seed))
+    depth_ratio = float(measure(model, *next(batches)).overall("depth_ratio")[0])
+    rates = np.geomspace(lowest, highest, steps)
+    losses: list[float] = []
+    with preserved(model), _fresh_optimizer(model, lowest) as optimizer:
+        mean, least = 0.0, np.inf
+        for step, rate in enumerate(rates):
+            optimizer.learning_rate = rate
+            model.reset_metrics()
+            losses.append(float(model.train_on_batch(*next(batches), return_dict=True)["loss"]))
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
+            running = mean / (1 - SMOOTHING ** (step + 1))
+            least = min(least, running)
+            if not np.isfinite(losses[-1]) or (step >= SETTLED and running > DIVERGED * least > 0):
+                break
+    found = np.array(losses)
+    found[~np.isfinite(found)] = np.nan
+    return RateSweep(rates[: len(found)], found, _lines(found, max(2, steps // WINDOW)), depth_ratio)
+
+
+def _lines(losses: Array, half: int) -> Array:
+    """The value at each step of the least-squares line through the `half` steps before and after it."""
+    finite = np.isfinite(losses)
+    if not finite.any():
+        return losses
+    first = losses[finite][0]
+    cut = np.minimum(losses, first + (DIVERGED - 1) * abs(first))
+    smoothed = np.full(len(losses), np.nan)
+    for step in np.flatnonzero(finite).tolist():
+        around = np.arange(max(0, step - half), min(len(losses), step + half + 1))
+        around = around[finite[around]]
+        smoothed[step] = np.polyval(np.polyfit(around - step, cut[around], min(1, len(around) - 1)), 0.0)
+    return smoothed
+
+
+def _batches(data: Any, size: int, random: np.random.Generator) -> Iterator[tuple[Any, Any, Any]]:
+    """Batches without end; the examples are shuffled for each round, and a rest is left out."""
+    examples = len(keras.tree.flatten(data)[0])
+    size = min(size, examples)
+    while True:
+        order = random.permutation(examples)
+        for start in range(0, examples - size + 1, size):
+            taken = order[start : start + size]
+            batch = keras.tree.map_structure(lambda a, i=taken: tf.constant(a[i]), data)
+            yield keras.utils.unpack_x_y_sample_weight(batch)
+
+
+@contextlib.contextmanager
+def _fresh_optimizer(model: keras.Model, rate: float) -> Iterator[Any]:
+    """Within it the model has an untouched optimizer of the same kind, and a train function made for that."""
+    kept = model.optimizer, model.train_function, model.steps_per_execution
+    config = kept[0].get_config()
+    inner = config["inner_optimizer"]["config"] if "inner_optimizer" in config else config
+    inner["learning_rate"] = rate  # in the place of a schedule too
+    model.optimizer = type(kept[0]).from_config(config)
+    model.train_function, model.steps_per_execution = None, 1
+    try:
+        yield model.optimizer
+    finally:
+        model.optimizer, model.train_function, model.steps_per_execution = kept

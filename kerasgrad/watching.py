@@ -1,0 +1,193 @@
+"""`watch`: the monitor for training loops of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgrad import facts
+from kerasgrad.finding import Diagnosis
+from kerasgrad.monitor import GradientMonitor
+from kerasgrad.observation import Observation
+from kerasgrad.run import Run
+from kerasgrad.statistics.measure import measure
+from kerasgrad.statistics.packing import Packing
+from kerasgrad.taps import seams
+from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.train_step import observed
+
+
+def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any) -> Watch:
+    """Watches a training loop that is not `fit`; it writes the run that `GradientMonitor` would write.
+
+    Steps go through `step`, which runs them as they are. The sampled ones run as a twin with taps: the gradients are those
+    of your own tape, the updates those of your own optimizer.
+
+    Args:
+        model: the model that is trained; it need not be compiled.
+        log_dir: directory of the run, as in `GradientMonitor`; None keeps the run in memory.
+        **options: all others of `GradientMonitor`, such as `update_freq`, `layers` or `on_finding`.
+
+    Returns:
+        A context manager; its `step` runs a training step, its `run` is what was recorded.
+
+    Raises:
+        TypeError: the model is none of Keras 3, or an option is of the wrong type.
+        ValueError: an option is none, or the model is distributed over several replicas, whose threads and processes
+            cannot be seen from outside: there use `model.fit` with `GradientMonitor` (`MirroredStrategy`; Keras 3 itself
+            has no `fit` for `MultiWorkerMirroredStrategy`).
+
+    Example:
+        >>> with kerasgrad.watch(model, "logs/mine") as w:
+        ...     for x, y in batches:
+        ...         loss = w.step(train_step, x, y)  # instead of train_step(x, y)
+    """
+    facts.check_model(model)
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            "`watch` sees the steps of one replica; under MirroredStrategy use model.fit(callbacks=[GradientMonitor()]). "
+            f"Received: {type(model.distribute_strategy).__name__} with {replicas} replicas"
+        )
+    return Watch(model, log_dir, options)
+
+
+class Watch:
+    """A run that a loop drives. Made by `watch`."""
+
+    def __init__(self, model: keras.Model, log_dir: str | Path | None, options: Mapping[str, Any]) -> None:
+        self.model = model
+        self._monitor = _Driven(log_dir, **options)
+        self._monitor.set_model(model)
+
+    def __enter__(self) -> Watch:
+        """Begins the run."""
+        self.model.stop_training = False
+        self._monitor.on_train_begin()
+        self._monitor.on_epoch_begin(0)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Ends the run; what was recorded before an error of the loop is kept."""
+        self._monitor.on_train_end()
+
+    def step(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Runs one training step, watched if its turn has come.
+
+        Args:
+            step: your function: forward pass, `tf.GradientTape`, and a Keras optimizer that is applied. A plain function, or
+                one made by `tf.function`, of which a second, watched graph is traced at the first sample.
+            *args: what it takes.
+            **kwargs: likewise.
+
+        Returns:
+            What it gives.
+        """
+        return self._monitor.drive(step, args, kwargs)
+
+    def end_epoch(self, **logs: float) -> None:
+        """Says that an epoch is over, if the loop has such: for the last samples to be read, and for the rules.
+
+        Args:
+            **logs: what is known of it, by the names that Keras uses: `loss`, `val_loss`, `accuracy`.
+        """
+        self._monitor.next_epoch(logs)
+
+    @property
+    def run(self) -> Run:
+        """What was recorded so far. Its `repr` is the report."""
+        return self._monitor.run
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """What the rules find in the run as it is. Its `repr` is the report."""
+        return self._monitor.diagnosis
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether a finding of `stop_on` asks for the end of the training."""
+        return bool(self.model.stop_training)
+
+
+class _Driven(GradientMonitor):
+    """A monitor whose steps are handed to it, where `fit` would look for the model's train function."""
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        self.rows = Rows()
+        self._twins: dict[int, tuple[Any, _Twin]] = {}
+
+    def next_epoch(self, logs: dict[str, float]) -> None:
+        """Ends an epoch and begins the next."""
+        self.on_epoch_end(self._epoch, logs)
+        self.on_epoch_begin(self._epoch + 1)
+
+    def drive(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Runs a step between the hooks that Keras would call."""
+        batch = self._epoch_batches
+        self.on_train_batch_begin(batch)
+        watched = self._armed and self._failure is None
+        outputs = self._run_watched(step, args, kwargs) if watched else step(*args, **kwargs)
+        self.on_train_batch_end(batch)
+        return outputs
+
+    def _arm(self) -> None:
+        """Puts nothing in place: `drive` sees for itself whether it is armed."""
+
+    def _run_watched(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        twin = self._twin_of(step)
+        try:
+            with seams.installed():
+                outputs, measured = twin.function(*args, **kwargs)
+        except Exception as error:
+            # While a graph is traced nothing of the step has run: it can still be run as it is.
+            if twin.traced or not seams.is_traced(step) or isinstance(error, tf.errors.OpError):
+                raise
+            outputs = step(*args, **kwargs)  # an error of the user's own comes again here
+            self._fail(error)
+            return outputs
+        twin.traced = True
+        if twin.failures:
+            self._fail(twin.failures[0])
+        else:
+            self._receive(lambda: twin.packing.unpack(np.asarray(measured)), self.rows)
+        return outputs
+
+    def _twin_of(self, step: Callable[..., Any]) -> _Twin:
+        """A plain function gets a new one each time, which costs nothing; a traced one keeps its own."""
+        if not seams.is_traced(step):
+            return self._new_twin(step)
+        if id(step) not in self._twins:
+            self._overhead.rebuild()
+            self._twins[id(step)] = step, self._new_twin(step)
+        return self._twins[id(step)][1]
+
+    def _new_twin(self, step: Any) -> _Twin:
+        compiled = seams.is_traced(step) and bool(step._jit_compile)
+        twin = _Twin(step)
+
+        def compute(seen: Observation) -> Any:
+            return twin.packing.pack(measure(seen, compiled=compiled, histograms=self._histograms))
+
+        def watched(inner: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
+            activations = self._arguments["activations"]
+            return observed(inner, self.model, compute, self._selected, self.rows, twin.failures, activations)
+
+        twin.function = seams.traced_like(step, watched) if seams.is_traced(step) else watched(step)
+        return twin
+
+
+@dataclass
+class _Twin:
+    """A training step that also measures."""
+
+    function: Callable[..., Any]
+    packing: Packing = field(default_factory=Packing)
+    failures: list[Exception] = field(default_factory=list)
+    traced: bool = False

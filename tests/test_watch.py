@@ -1,0 +1,195 @@
+"""`watch`: the same run from a loop of one's own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from grid import BATCH, GRID, Case
+from test_modes import FIRST, NOISY, agree, fitted, made
+
+import kerasgrad
+from kerasgrad import watching
+
+STEPS = 4
+
+
+def own_step(case: Case) -> Callable[[Any, Any], Any]:
+    """A step as people write it; the optimizer and the loss are those of the compiled model, to compare with `fit`."""
+    model = case.model
+    loss_fn, optimizer = keras.losses.get(model.loss), model.optimizer
+
+    def step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(loss_fn(y, model(x, training=True)))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return loss
+
+    return step
+
+
+def batches(case: Case, count: int = STEPS) -> list[tuple[Any, Any]]:
+    return [(tf.constant(case.x[i : i + BATCH]), tf.constant(case.y[i : i + BATCH])) for i in range(0, count * BATCH, BATCH)]
+
+
+def looped(case: Case, wrap: Callable[..., Any], log_dir: Any = None, **options: Any) -> kerasgrad.Run:
+    step = wrap(own_step(case))
+    keras.utils.set_random_seed(11)
+    with kerasgrad.watch(case.model, log_dir, **({"update_freq": 1, "verbose": 0} | options)) as w:
+        for x, y in batches(case):
+            loss = w.step(step, x, y)
+    assert w._monitor._failure is None and np.isfinite(float(loss))
+    return w.run
+
+
+WRAPS = {"eager": lambda step: step, "graph": tf.function, "xla": tf.function(jit_compile=True)}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrap"),
+    [
+        ("mlp_dropout", "graph"),
+        ("mlp", "eager"),
+        ("mlp", "xla"),
+        *(pytest.param(n, "graph", marks=pytest.mark.slow) for n in ("cnn", "lstm", "embedding")),
+    ],
+)
+def test_the_run_is_that_of_the_monitor(name: str, wrap: str) -> None:
+    exact = wrap == "graph"
+    samples, skip = (slice(None), frozenset[str]()) if exact else (FIRST, NOISY)
+    agree(fitted(made(name)), looped(made(name), WRAPS[wrap]), 2e-5, samples, skip)
+
+
+def test_a_graph_is_not_disturbed() -> None:
+    results = []
+    for update_freq in (None, 1, 3):
+        case = made("cnn")
+        step = tf.function(own_step(case))
+        if update_freq is None:
+            losses = [step(x, y) for x, y in batches(case)]
+        else:
+            with kerasgrad.watch(case.model, update_freq=update_freq, verbose=0) as w:
+                losses = [w.step(step, x, y) for x, y in batches(case)]
+            assert w.run.steps.tolist() == list(range(0, STEPS, update_freq))
+        results.append([*map(np.array, losses), *(np.array(v) for v in case.model.variables)])
+    assert all(np.array_equal(a, b) for other in results[1:] for a, b in zip(results[0], other, strict=True))
+
+
+class Trainer:
+    """A traced method, with a condition that only AutoGraph can put into a graph."""
+
+    def __init__(self, case: Case) -> None:
+        self.plain, self.late = own_step(case), tf.Variable(0.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 12]), tf.TensorSpec([None], tf.int64)])
+    def step(self, x: Any, y: Any) -> Any:
+        loss = self.plain(x, y)
+        if loss > 1e6:
+            self.late.assign_add(1.0)
+        return loss
+
+
+def test_a_traced_method_with_autograph(tmp_path: Path) -> None:
+    case = made("mlp")
+    trainer = Trainer(case)
+    with kerasgrad.watch(case.model, tmp_path / "mine", update_freq=2, verbose=0) as w:
+        for x, y in batches(case):
+            w.step(trainer.step, x, y)
+            assert float(trainer.late) == 0
+        w.end_epoch(loss=1.0, val_loss=2.0)
+    assert w._monitor._failure is None and w.run.steps.tolist() == [0, 2] and w.run.facts["batches"] == STEPS
+    assert w.run.facts["history"] == {"step": [STEPS], "loss": [1.0], "val_loss": [2.0]}
+    agree(w.run, kerasgrad.Run.load(tmp_path / "mine"), 0)
+
+
+def test_a_model_that_is_not_compiled() -> None:
+    case = made("mlp")
+    model = keras.Sequential.from_config(case.model.get_config())
+    optimizer = keras.optimizers.SGD(0.1, clipnorm=1e-3)
+
+    def step(x: Any, y: Any) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y, model(x)))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    with kerasgrad.watch(model, update_freq="batch", verbose=0) as w:
+        for x, y in batches(case):
+            w.step(step, x, y)
+    assert w._monitor._failure is None and len(w.run) == STEPS and w.run.facts["optimizer"] is None
+    assert (w.run.overall("learning_rate") == np.float32(0.1)).all()
+    assert (w.run.table("gradient_norm_clipped", "variable") < 1.1e-3).all() and "warning" not in repr(w.diagnosis)
+
+
+def test_two_steps_of_one_model_share_its_rows() -> None:
+    case = made("mlp")
+    first, second = tf.function(own_step(case)), own_step(case)
+    with kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
+        for x, y in batches(case):
+            w.step(first, x, y)
+            w.step(second, x, y)
+    assert len(w.run) == 2 * STEPS and not np.isnan(w.run.table("signal_rms", "layer")).any()
+
+
+def test_it_asks_for_the_end() -> None:
+    case = made("mlp")
+    x, y = batches(case)[0]
+    step = tf.function(own_step(case))
+    with kerasgrad.watch(case.model, update_freq=1, verbose=0, stop_on="non_finite") as w:
+        w.step(step, x, y)
+        assert not w.should_stop
+        w.step(step, x * np.inf, y)
+        w.end_epoch()
+        assert w.should_stop
+    assert w.run.findings[0].rule == "non_finite"
+
+
+def test_an_error_of_the_loop_comes_through_and_the_run_is_kept(tmp_path: Path) -> None:
+    case = made("mlp")
+    x, y = batches(case)[0]
+    step = tf.function(own_step(case))
+    with pytest.raises(tf.errors.InvalidArgumentError), kerasgrad.watch(case.model, tmp_path, update_freq=1, verbose=0) as w:
+        w.step(step, x, y)
+        w.step(step, x, y + 99)
+    assert len(kerasgrad.Run.load(tmp_path)) == 1 and not kerasgrad.taps.seams._undo
+    with pytest.raises(ValueError, match="mine"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
+
+        def failing(x: Any) -> Any:
+            raise ValueError("mine")
+
+        w.step(tf.function(failing), x)
+    assert w._monitor._failure is None
+
+
+@pytest.mark.parametrize("wrap", ["eager", "graph"])
+def test_a_failure_of_the_taps_ends_the_watching_only(
+    wrap: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("taps")
+
+    monkeypatch.setattr(watching, "measure", broken)
+    case = made("mlp")
+    step = WRAPS[wrap](own_step(case))
+    with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
+        for x, y in batches(case):
+            w.step(step, x, y)
+    assert int(case.model.optimizer.iterations) == STEPS
+    assert [record.message for record in caplog.records if "watching stopped" in record.message and "taps" in record.message]
+
+
+def test_what_it_cannot_watch_it_says() -> None:
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = GRID["mlp"]().model
+    with pytest.raises(ValueError, match="2 replicas"):
+        kerasgrad.watch(model)
+    with pytest.raises(TypeError, match="Received"):
+        kerasgrad.watch("model")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="update_freq"):
+        kerasgrad.watch(made("mlp").model, update_freq=0)
