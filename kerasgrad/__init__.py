@@ -19,16 +19,22 @@ _NAMES = {
     "audit": "kerasgrad.probes",
     "catalogue": "kerasgrad.catalogue",
     "diagnose": "kerasgrad.rules",
+    "prescribe": "kerasgrad.prescribing",
+    "remedies": "kerasgrad.remedies",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
     "views": "kerasgrad.views",
 }
 
-__all__ = ["GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "rules", "schedule", "views"]
+__all__ = [
+    "GradientMonitor", "Run", "__version__", "audit", "catalogue", "diagnose", "prescribe", "remedies", "rules", "schedule",
+    "views",
+]  # fmt: skip
 
 if TYPE_CHECKING:
-    from kerasgrad import catalogue, rules, views
+    from kerasgrad import catalogue, remedies, rules, views
     from kerasgrad.monitor import GradientMonitor
+    from kerasgrad.prescribing import prescribe
     from kerasgrad.probes import audit
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run

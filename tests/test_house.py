@@ -28,9 +28,11 @@ FLOORS = {
     "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
     "kerasgrad.inbox": 4,
     "kerasgrad.monitor": 5, "kerasgrad.probes": 5,
-    "kerasgrad": 6,
-    "kerasgrad.plugin": 7, "kerasgrad.cli": 8, "kerasgrad.__main__": 9,
-    "zoo": 9,
+    "kerasgrad.remedies": 6,
+    "kerasgrad.prescribing": 7,
+    "kerasgrad": 8,
+    "kerasgrad.plugin": 9, "kerasgrad.cli": 10, "kerasgrad.__main__": 11,
+    "zoo": 11,
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
     f"kerasgrad.{room}"
