@@ -22,7 +22,7 @@ TREES = {module: ast.parse(path.read_text(encoding="utf-8"), str(path)) for modu
 
 FLOORS = {
     "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0, "kerasgrad.finding": 0,
-    "kerasgrad.run": 1,
+    "kerasgrad.run": 1, "kerasgrad.prescription": 1,
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
     "kerasgrad.rules": 2,
     "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,

@@ -24,6 +24,7 @@ from kerasgrad.remedies import (
     recurrence,
     shortcuts,
 )  # fmt: skip
+from kerasgrad.remedies.graph import rebuilt, unchanged
 from kerasgrad.remedies.remedy import Given, Remedied, Remedy
 from kerasgrad.run import Run
 
@@ -34,6 +35,10 @@ REMEDIES: dict[str, Remedy] = {remedy.name: remedy for family in _FAMILIES for r
 """All remedies by name."""
 SAME = {"replace_dead_layers": "reset_dead_units", "reset_dormant_units": "reset_dead_units"}
 """Names that rules have for a remedy that is called otherwise."""
+
+
+FAMILY: dict[str, str] = {r.name: family.__name__.rpartition(".")[2] for family in _FAMILIES for r in family.REMEDIES}
+"""By name of a remedy what it is about."""
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -86,6 +91,11 @@ def apply(
         if not isinstance(value, kind) and not (value is None and argument != "model"):
             raise TypeError(f"`{argument}` takes a {kind.__name__}. Received: {argument} of type {type(value).__name__}")
     return _remedy(name).act(Given(model, finding, run, x, batch_size))
+
+
+def plain_copy(model: keras.Model) -> Remedied:
+    """A copy of a Functional or Sequential model, with its weights and compile settings."""
+    return Remedied("nothing", rebuilt(model, unchanged)[0])
 
 
 def _remedy(name: str) -> Remedy:

@@ -180,7 +180,7 @@ def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[s
         return new
 
     inputs = _fresh_inputs(shell)
-    fed = {} if edit.inputs is None else {id(t): edit.inputs(t) for t in _tensors(inputs)}
+    fed = {} if edit.inputs is None else {id(t): edit.inputs(t) for t in tensors(inputs)}
     calls = iter(graph.calls)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -194,7 +194,8 @@ def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[s
     copy = _as(model, inputs, clone_of_shell.output, chain and not edit.branches)
     for layer, new in pairs.values():
         _carry_over(layer, new, edit)
-    copy.trainable = model.trainable if not model.trainable else copy.trainable
+    if not model.trainable:  # setting it sets that of all layers inside, so only where they are all frozen
+        copy.trainable = False
     return copy
 
 
@@ -204,7 +205,8 @@ def _survey(shell: keras.Model, root: keras.Model, inner: bool) -> Graph:
     calls: list[Seen] = []
 
     def clone(layer: Any) -> Any:
-        new = copied(layer)
+        inner = isinstance(layer, keras.Model) and is_graph(layer)
+        new = _rebuilt(layer, root, unchanged, []) if inner else copied(layer)
         originals[id(new)] = layer
         return new
 
@@ -212,12 +214,12 @@ def _survey(shell: keras.Model, root: keras.Model, inner: bool) -> Graph:
         outputs = layer(*args, **kwargs)
         original = originals[id(layer)]
         path = below(root, getattr(original, "path", None) or original.name)
-        calls.append(Seen(original, path, tuple(_tensors((args, kwargs))), tuple(_tensors(outputs))))
+        calls.append(Seen(original, path, tuple(tensors((args, kwargs))), tuple(tensors(outputs))))
         return outputs
 
     inputs = _fresh_inputs(shell)
     seen = keras.models.clone_model(shell, input_tensors=inputs, clone_function=clone, call_function=call)
-    return Graph(calls, _tensors(inputs), _tensors(seen.output), inner)
+    return Graph(calls, tensors(inputs), tensors(seen.output), inner)
 
 
 def _fresh_inputs(shell: keras.Model) -> Any:
@@ -299,5 +301,6 @@ def _named(layer: Any) -> Iterable[tuple[str, Any]]:
         yield (name if counts[name] == 1 else f"{counts[name]}/{name}"), variable
 
 
-def _tensors(structure: Any) -> list[Any]:
+def tensors(structure: Any) -> list[Any]:
+    """The symbolic tensors in a structure."""
     return [t for t in keras.tree.flatten(structure) if isinstance(t, keras.KerasTensor)]

@@ -94,8 +94,7 @@ def named(given: Given, graph: Graph) -> list[Block]:
         return all_of_them
     paths = {*given.finding.layers, given.finding.starts_at} - {""}
     met = [block for block in all_of_them if any(_is_at(call.path, paths) for call in block.calls)]
-    known = {call.path for call in graph.calls}
-    return met if paths & known and met else all_of_them
+    return met or all_of_them
 
 
 def _is_at(path: str, paths: set[str]) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kerasgrad.remedies.graph import Edit, Graph, Seen
+from kerasgrad.remedies.graph import Edit, Graph, Seen, tensors
 from kerasgrad.remedies.places import Block, blocks, feeds_forward, has_kernel
 from kerasgrad.remedies.remedy import Given, by_graph
 
@@ -136,15 +136,15 @@ def use_pre_norm(given: Given, graph: Graph) -> Edit:
     if not found:
         return edit
     made: dict[int, Any] = {}  # new tensors by identity of those that were seen
-    norms: dict[int, Any] = {}
     normed: dict[int, Any] = {}
     for post in found:
         edit.said.append(f"{post.norm.path}: moves before its sublayer")
-        norms[id(post.start)] = post
     last = found[-1].norm
     inside = {index: post for post in found for index in post.inside}
 
     def run(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
+        for old, new in zip(seen.inputs, tensors((args, kwargs)), strict=True):
+            made.setdefault(id(old), new)
         post = inside.get(id(seen))
         if post is not None:
             start = made[id(post.start)]
