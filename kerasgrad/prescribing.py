@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ from kerasgrad.probes import audit
 from kerasgrad.progress import loss_name
 from kerasgrad.remedies.graph import is_graph
 from kerasgrad.remedies.remedy import Remedied
+from kerasgrad.rules import diagnose
 from kerasgrad.run import Run
 
 EPOCHS = 8
@@ -42,9 +43,8 @@ class _Bench:
     batch_size: int
     seed: int
     deadline: float
-    seen: dict[tuple[str, ...], tuple[Diagnosis, Run]] = field(default_factory=dict)
 
-    def train(self, names: tuple[str, ...], made: Remedied) -> Trial:
+    def train(self, names: tuple[str, ...], made: Remedied) -> tuple[Trial, Diagnosis, Run]:
         """Trains a copy under the monitor, diagnoses it and evaluates it on what it has not seen."""
         began = time.monotonic()
         keras.utils.set_random_seed(self.seed)
@@ -61,10 +61,10 @@ class _Bench:
         steps = self.steps // epochs
         model.fit(batches, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[monitor])
         scores = model.evaluate(*self.held_out, verbose=0, return_dict=True)
-        diagnosis = monitor.diagnosis
-        self.seen[names] = diagnosis, monitor.run
+        run = monitor.run
+        diagnosis = diagnose(run)
         warnings, loss = diagnosis.of(Severity.WARNING), loss_name(model.loss)[0]
-        return Trial(names, warnings, scores, made.changed, time.monotonic() - began, batch, loss)
+        return Trial(names, warnings, scores, made.changed, time.monotonic() - began, batch, loss), diagnosis, run
 
     @property
     def is_late(self) -> bool:
@@ -80,9 +80,9 @@ def prescribe(
 
     A copy of the model is trained for a few steps under the monitor and diagnosed. If no rule warns, the model is left
     alone. Otherwise each remedy that a finding or the audit names is applied to a copy and trained for as many steps from
-    the same seed on the same batches; then the best two together, of two families. First come those with the fewest warnings of the untreated model left and no error
-    of their own, among them those with the least loss on held-out examples. The model itself is never touched; the
-    random seeds of Python, NumPy and TensorFlow are set.
+    the same seed on the same batches; then the best two together, of two families. First come those with the fewest
+    warnings of the untreated model left and no error of their own, among them those with the least loss on held-out
+    examples. The model itself is never touched; the random seeds of Python, NumPy and TensorFlow are set.
 
     Args:
         model: a Functional or Sequential model, built and compiled; its weights are what each trial starts from.
@@ -116,8 +116,7 @@ def prescribe(
     with _progress(verbose) as progress:
         task = progress.add_task("as it is", total=None)
         keras.utils.set_random_seed(seed)
-        untreated = bench.train((), remedies.plain_copy(model))
-        diagnosis, run = bench.seen[()]
+        untreated, diagnosis, run = bench.train((), remedies.plain_copy(model))
         if not untreated.warnings:
             return Prescription(model, None, (untreated,), diagnosis, (), HEALTHY)
         named = dict(_named(diagnosis, audited))
@@ -212,7 +211,7 @@ def _try(bench: _Bench, names: tuple[str, ...], model: Any, findings: Any, run: 
     keras.utils.set_random_seed(bench.seed)
     try:
         made = _applied(bench, names, model, findings if isinstance(findings, dict) else {names[0]: findings}, run)
-        return bench.train(names, made) if made.model is not None else Trial(names, reason=made.advice)
+        return bench.train(names, made)[0] if made.model is not None else Trial(names, reason=made.advice)
     except Exception as error:
         return Trial(names, reason=f"failed: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
 

@@ -434,20 +434,20 @@ def test_of_a_class_with_its_own_call_there_is_advice() -> None:
 
 
 def test_slips_of_the_pen() -> None:
-    with pytest.raises(KeyError, match="use_relu.*Received: name='use_rellu'"):
+    with pytest.raises(KeyError, match=r"use_relu.*Received: name='use_rellu'"):
         remedies.apply("use_rellu", dense())
-    with pytest.raises(TypeError, match="`model` takes a Model. Received: model of type str"):
+    with pytest.raises(TypeError, match=r"`model` takes a Model. Received: model of type str"):
         remedies.apply("use_relu", "model")
-    with pytest.raises(TypeError, match="`run` takes a Run. Received: run of type str"):
+    with pytest.raises(TypeError, match=r"`run` takes a Run. Received: run of type str"):
         remedies.apply("use_relu", dense(), run="logs/mine")
-    with pytest.raises(ValueError, match="compile the model first"):
+    with pytest.raises(ValueError, match=r"compile the model first"):
         remedies.apply("lower_learning_rate", keras.Sequential([keras.Input((2,)), layers.Dense(1)]))
 
     class Odd(layers.Dense):
         def get_config(self) -> Any:
             raise NotImplementedError("no configuration")
 
-    with pytest.raises(ValueError, match="'odd' of type Odd cannot be copied.*no configuration"):
+    with pytest.raises(ValueError, match=r"'odd' of type Odd cannot be copied.*no configuration"):
         remedies.apply("use_relu", keras.Sequential([keras.Input((2,)), Odd(2, name="odd"), layers.Dense(1)]))
 
 
