@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -84,7 +85,8 @@ def _swapped(graph: Graph, old: Collection[str], new: str, redraw: bool) -> Edit
         if changed and redraw:
             first = block.first.layer
             edit.redraw[id(first)] = KERNELS
-            edit.replace.setdefault(id(first), lambda layer=first: copied(layer, **initializers_of(layer, "he_normal")))
+            he = initializers_of(first, "he_normal")
+            edit.replace.setdefault(id(first), functools.partial(copied, first, **he))
     return edit
 
 

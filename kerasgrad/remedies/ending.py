@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -134,7 +135,7 @@ def unfreeze(given: Given, graph: Graph) -> Edit:
     for block in named(given, graph):
         for call in block.calls:
             if getattr(call.layer, "weights", None) and not call.layer.trainable:
-                edit.add(f"{call.path}: trained", replace=(call.layer, lambda layer=call.layer: _trained(layer)))
+                edit.add(f"{call.path}: trained", replace=(call.layer, functools.partial(_trained, call.layer)))
     return edit
 
 

@@ -19,8 +19,7 @@ from kerasgrad.taps.layers import below
 ALL = frozenset({"*"})
 """In the place of names of variables: all of them."""
 
-Call = Callable[..., Any]
-Around = Callable[[Any, Call, Any, Any], Any]
+Around = Callable[[Any, Any, Any, Any], Any]
 """Runs a call of the copy: from the call as it was seen, the new layer, its positional and its named arguments."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -73,7 +74,7 @@ def _redrawn(given: Given, graph: Graph, name: str) -> Edit:
         if entries:
             edit.add(
                 f"{block.first.path}: kernel drawn anew, {name}",
-                replace=(layer, lambda layer=layer, entries=entries: copied(layer, **entries)),
+                replace=(layer, functools.partial(copied, layer, **entries)),
                 redraw=(layer, KERNELS),
             )
     return edit
@@ -122,7 +123,7 @@ def reset_dead_units(given: Given, graph: Graph) -> Edit:
             edit.redraw |= biases
             edit.add(
                 f"{block.first.path}: all units begin anew",
-                replace=(layer, lambda layer=layer, he=he: copied(layer, **he)),
+                replace=(layer, functools.partial(copied, layer, **he)),
                 redraw=(layer, ALL),
             )
         elif dead.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -81,7 +82,7 @@ def lower_batchnorm_momentum(given: Given, graph: Graph) -> Edit:
     for call in graph.calls:
         if isinstance(call.layer, keras.layers.BatchNormalization) and call.layer.momentum > MOMENTUM:
             said = f"{call.path}: momentum {call.layer.momentum:g} -> {MOMENTUM:g}"
-            edit.add(said, replace=(call.layer, lambda layer=call.layer: copied(layer, momentum=MOMENTUM)))
+            edit.add(said, replace=(call.layer, functools.partial(copied, call.layer, momentum=MOMENTUM)))
     return edit
 
 
@@ -95,7 +96,7 @@ def set_use_bias_false(given: Given, graph: Graph) -> Edit:
         layer, second = block.first.layer, block.calls[1].layer if len(block.calls) > 1 else None
         linear = activation_of(layer).name == "linear" and getattr(layer, "use_bias", False)
         if linear and isinstance(second, keras.layers.BatchNormalization):
-            edit.add(f"{block.first.path}: no bias", replace=(layer, lambda layer=layer: copied(layer, use_bias=False)))
+            edit.add(f"{block.first.path}: no bias", replace=(layer, functools.partial(copied, layer, use_bias=False)))
     return edit
 
 
@@ -107,7 +108,7 @@ def _inserted(graph: Graph, norm: Norm) -> Edit:
         layer = block.first.layer
         said = f"{block.first.path}: {type(norm(block.first, 'norm')).__name__} before its activation"
         fused = activation_of(layer).name != "linear"
-        replace = {"replace": (layer, lambda layer=layer: copied(layer, activation="linear"))} if fused else {}
+        replace = {"replace": (layer, functools.partial(copied, layer, activation="linear"))} if fused else {}
         edit.add(said, **replace)
         edit.around[id(block.first)] = _normalized(norm, layer.activation if fused else None)
     return edit

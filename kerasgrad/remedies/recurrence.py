@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +49,7 @@ def _gated(graph: Graph, cls: Any) -> Edit:
         if not isinstance(one, keras.layers.SimpleRNN) or one.return_state or id(layer) in edit.replace:
             continue
         said = f"{call.path}: SimpleRNN -> {cls.__name__}"
-        edit.add(said, replace=(layer, lambda layer=layer: _with_gates(layer, cls)), redraw=(layer, ALL))
+        edit.add(said, replace=(layer, functools.partial(_with_gates, layer, cls)), redraw=(layer, ALL))
     return edit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,7 +170,7 @@ def use_pre_norm(given: Given, graph: Graph) -> Edit:
     fresh: dict[int, Any] = {}
     for post in found:
         fresh[id(post.norm.layer)] = keras.layers.LayerNormalization.from_config(post.norm.layer.get_config())
-        edit.replace[id(post.norm.layer)] = lambda layer=post.norm.layer: fresh[id(layer)]
+        edit.replace[id(post.norm.layer)] = functools.partial(fresh.get, id(post.norm.layer))
     edit.around = {id(call): run for call in graph.calls}
     return edit
 
