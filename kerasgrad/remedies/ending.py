@@ -11,7 +11,7 @@ import keras
 
 from kerasgrad.progress import loss_name
 from kerasgrad.remedies.graph import Edit, Graph, Seen, copied, is_graph, rebuilt
-from kerasgrad.remedies.places import blocks, feeds_forward, last_calls, named
+from kerasgrad.remedies.places import blocks, feeds_forward, last_calls
 from kerasgrad.remedies.remedy import KEPT, Given, Remedied, Remedy, by_graph, subclassed
 from kerasgrad.remedies.training import recompiled
 from kerasgrad.taps.activations import activation_of
@@ -127,15 +127,16 @@ def _dropped(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
 
 
 def unfreeze(given: Given, graph: Graph) -> Edit:
-    """Sets `trainable` of the layers that the finding names, or of all hidden ones. All weights are kept.
+    """Sets `trainable` of the layers that the finding names, or of all that are not trained. All weights are kept.
 
     Source: Yosinski et al. 2014, How transferable are features in deep neural networks.
     """
     edit = Edit()
-    for block in named(given, graph):
-        for call in block.calls:
-            if getattr(call.layer, "weights", None) and not call.layer.trainable:
-                edit.add(f"{call.path}: trained", replace=(call.layer, functools.partial(_trained, call.layer)))
+    paths = {*given.finding.layers, given.finding.starts_at} - {""} if given.finding else set()
+    for call in graph.calls:
+        frozen = bool(getattr(call.layer, "weights", None)) and not call.layer.trainable
+        if frozen and (not paths or call.path in paths) and id(call.layer) not in edit.replace:
+            edit.add(f"{call.path}: trained", replace=(call.layer, functools.partial(_trained, call.layer)))
     return edit
 
 

@@ -65,9 +65,11 @@ def use_group_normalization(given: Given, graph: Graph) -> Edit:
     """
     edit = Edit()
     for call in graph.calls:
-        if isinstance(call.layer, keras.layers.BatchNormalization) and id(call.layer) not in edit.replace:
-            said = f"{call.path}: batch -> group normalisation"
-            edit.add(said, replace=(call.layer, lambda call=call: _group(call, call.layer.name)))
+        if isinstance(call.layer, keras.layers.BatchNormalization):
+            edit.around[id(call)] = lambda seen, layer, args, kwargs: layer(args[0])  # it takes no mask
+            if id(call.layer) not in edit.replace:
+                new = functools.partial(_group, call, call.layer.name)
+                edit.add(f"{call.path}: batch -> group normalisation", replace=(call.layer, new))
     return edit
 
 

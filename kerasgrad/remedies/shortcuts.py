@@ -11,6 +11,7 @@ import keras
 from kerasgrad.remedies.graph import Edit, Graph, Seen, tensors
 from kerasgrad.remedies.places import Block, blocks, feeds_forward, has_kernel
 from kerasgrad.remedies.remedy import Given, by_graph
+from kerasgrad.taps.activations import activation_of
 
 MERGES = (keras.layers.Add, keras.layers.Concatenate, keras.layers.Average, keras.layers.Multiply)
 OPEN = 4
@@ -22,26 +23,32 @@ def add_shortcuts(given: Given, graph: Graph) -> Edit:
 
     Where widths differ the input passes a projection without bias, `NAME_project` (a convolution of 1 x 1, with strides
     where the block has them); where shapes do not allow that, nothing changes. The first hidden layer, and layers that a
-    shortcut is around already, are left alone. With more than four of them each branch is divided by the square root of
-    their number (`NAME_scale`), so that neither activations nor gradients grow with depth. All weights are kept, though
-    what they had learnt was for a net without shortcuts. A Sequential model becomes a Functional one.
+    shortcut is around already, are left alone. With more than four of them each branch is made smaller (`NAME_scale`), so
+    that neither activations nor gradients grow with depth: divided by the square root of their number, or, where what it
+    gives is never negative, so that sums do not cancel, by their number. All weights are kept, though what they had learnt
+    was for a net without shortcuts. A Sequential model becomes a Functional one.
 
     Source: He et al. 2016, Deep residual learning; Hayou et al. 2021, Stable ResNet, for the scale.
     """
     edit = Edit(branches=True)
     fit = [block for block in blocks(graph) if feeds_forward(block.first.layer) and _is_open(graph, block) and _fits(block)]
-    scale = len(fit) ** -0.5 if len(fit) > OPEN else 1.0
     for block in fit:
         start = block.first.inputs[0]
         plain = tuple(start.shape[1:]) == tuple(block.last.outputs[0].shape[1:])
         edit.said.append(f"{block.last.path}: + {'its input' if plain else 'a projection of its input'}")
         ways: list[Any] = []
+        scale = _scale(block, len(fit))
         if block.first is block.last:
             edit.around[id(block.first)] = _both(scale)
         else:
             edit.around[id(block.first)] = _remember(ways)
             edit.around[id(block.last)] = _closed(ways, scale, block.first)
     return edit
+
+
+def _scale(block: Block, count: int) -> float:
+    positive = any(activation_of(call.layer).nonnegative for call in block.calls)
+    return float(count) ** (-1.0 if positive else -0.5) if count > OPEN else 1.0
 
 
 def _is_open(graph: Graph, block: Block) -> bool:
