@@ -22,18 +22,24 @@ Norm = Callable[[Seen, str], Any]
 
 
 def add_normalization(given: Given, graph: Graph) -> Edit:
-    """Normalisation before the activation of each hidden layer: batch for convolutions, layer normalisation for dense ones.
+    """Normalisation before the activation of each hidden layer: layer normalisation for dense ones, batch for others.
 
-    Where a block is normalised already nothing changes. All weights are kept; the new layers are called `NAME_norm`, and an
+    Others are convolutions, and layers that saturate: what all examples have in common, in which a deep net of sigmoids
+    drowns, layer normalisation leaves where it is. Where a block is normalised already nothing changes. All weights are kept; the new layers are called `NAME_norm`, and an
     activation that was part of the layer becomes `NAME_act`. It does not reach into recurrent layers and attention.
 
     Source: Ioffe & Szegedy 2015, Batch normalization; Ba, Kiros & Hinton 2016, Layer normalization.
     """
-    return _inserted(graph, lambda seen, name: (_batch if len(seen.outputs[0].shape) > 3 else _layer)(seen, name))
+
+    def fitting(seen: Seen, name: str) -> Any:
+        saturates = activation_of(seen.layer).saturates or any(activation_of(u.layer).saturates for u in graph.users(seen))
+        return (_batch if saturates or len(seen.outputs[0].shape) > 3 else _layer)(seen, name)
+
+    return _inserted(graph, fitting)
 
 
 def add_batch_normalization(given: Given, graph: Graph) -> Edit:
-    """Batch normalisation before the activation of each hidden layer. Wants 8 examples a step or more. Else as above.
+    """Batch normalisation before the activation of each hidden layer. Wants 8 examples a step or more. Else as `add_normalization`.
 
     Source: Ioffe & Szegedy 2015, Batch normalization.
     """
