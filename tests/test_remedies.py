@@ -14,6 +14,7 @@ from keras import layers
 
 import kerasgrad
 import zoo
+import zoo.variants
 from kerasgrad import remedies
 from kerasgrad.finding import Finding, Severity
 
@@ -471,3 +472,45 @@ PREFIXES = (
     r"(use|add|set|lower|raise|reset|replace|check|find|clip|standardize|rescale|warm|stop|more|larger|decay|guard|weigh"
     r"|shorten|narrow|remove|call|scale|normalize)_\w+"
 )
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    "plain": {"depth": 5},
+    "recurrent": {"input_shape": (9, 2)},
+    "resnet": {"depth": 8, "input_shape": (8, 8, 1)},
+    "densenet": {"depth": 10, "input_shape": (8, 8, 1)},
+    "unet": {"input_shape": (16, 16, 1)},
+    "transformer": {},
+}
+"""How small the zoo's families are made here."""
+
+
+def small(name: str) -> Any:
+    family = zoo.variants.VARIANTS[name].family
+    return compiled(zoo.build(name, **SMALL[family]), "mse", keras.optimizers.Adam())
+
+
+def some(model: Any) -> Any:
+    random, shape = np.random.default_rng(0), (2, *model.input_shape[1:])
+    symbols = "int" in str(model.inputs[0].dtype)
+    return random.integers(0, 2, shape) if symbols else random.normal(size=shape).astype("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in zoo.names() if "imagenet" not in name])
+def test_on_each_model_of_the_zoo_a_plain_copy_is_the_same_and_remedies_hold(name: str) -> None:
+    model = small(name)
+    x = some(model)
+    before, outputs = model.get_weights(), np.array(model(x))
+    np.testing.assert_array_equal(remedies.plain_copy(model).model(x), outputs)
+    for remedy in GRAPHIC:
+        better = remedies.apply(remedy, model).model
+        assert better is None or np.isfinite(better(x)).all(), remedy
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    np.testing.assert_array_equal(model(x), outputs)
+
+
+GRAPHIC = (
+    "use_relu", "use_prelu", "use_he_initializer", "add_normalization", "add_group_normalization", "add_shortcuts",
+    "use_pre_norm", "use_lstm", "set_chrono_bias", "use_group_normalization", "add_input_normalization", "add_dropout",
+)  # fmt: skip

@@ -25,8 +25,9 @@ def add_normalization(given: Given, graph: Graph) -> Edit:
     """Normalisation before the activation of each hidden layer: layer normalisation for dense ones, batch for others.
 
     Others are convolutions, and layers that saturate: what all examples have in common, in which a deep net of sigmoids
-    drowns, layer normalisation leaves where it is. Where a block is normalised already nothing changes. All weights are kept; the new layers are called `NAME_norm`, and an
-    activation that was part of the layer becomes `NAME_act`. It does not reach into recurrent layers and attention.
+    drowns, layer normalisation leaves where it is. Where a block is normalised already nothing changes. All weights are
+    kept; the new layers are called `NAME_norm`, and an activation that was part of the layer becomes `NAME_act`. It does
+    not reach into recurrent layers and attention.
 
     Source: Ioffe & Szegedy 2015, Batch normalization; Ba, Kiros & Hinton 2016, Layer normalization.
     """
@@ -39,7 +40,9 @@ def add_normalization(given: Given, graph: Graph) -> Edit:
 
 
 def add_batch_normalization(given: Given, graph: Graph) -> Edit:
-    """Batch normalisation before the activation of each hidden layer. Wants 8 examples a step or more. Else as `add_normalization`.
+    """Batch normalisation before the activation of each hidden layer. Wants 8 examples a step.
+
+    Else as `add_normalization`.
 
     Source: Ioffe & Szegedy 2015, Batch normalization.
     """
