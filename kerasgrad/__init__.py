@@ -24,6 +24,8 @@ _NAMES = {
     "linear_probe": "kerasgrad.probes",
     "lr_range": "kerasgrad.probes",
     "measure": "kerasgrad.probes",
+    "prescribe": "kerasgrad.prescribing",
+    "remedies": "kerasgrad.remedies",
     "rules": "kerasgrad.rules",
     "schedule": "kerasgrad.taps.schedule",
     "through_time": "kerasgrad.probes",
@@ -33,12 +35,13 @@ _NAMES = {
 
 __all__ = [
     "GradientMonitor", "Run", "__version__", "audit", "catalogue", "compare", "diagnose", "jacobian", "linear_probe",
-    "lr_range", "measure", "rules", "schedule", "through_time", "views", "watch",
+    "lr_range", "measure", "prescribe", "remedies", "rules", "schedule", "through_time", "views", "watch",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from kerasgrad import catalogue, rules, views
+    from kerasgrad import catalogue, remedies, rules, views
     from kerasgrad.monitor import GradientMonitor
+    from kerasgrad.prescribing import prescribe
     from kerasgrad.probes import audit, jacobian, linear_probe, lr_range, measure, through_time
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run

@@ -1,0 +1,273 @@
+"""Claim: what `prescribe` finds cures sick nets, and healthy ones are left alone.
+
+    python benchmarks/prescriptions_cure.py run        # what is not in logs/prescriptions yet; exit status 3: there is more
+    python benchmarks/prescriptions_cure.py            # counts what is there, writes JSON and the README's part
+
+Cured: trained as long as its healthy twin, the net has at least 90 % of the twin's gain on held-out examples, and no warning
+that it had without the remedy. The gain is accuracy over that of the most common class, or the share of variance explained.
+Nets that are not sick (90 % of the twin without a remedy) are not counted, nor faults that no remedy of the list can cure:
+shuffled labels, a NaN that is planted in the middle, a gradient that is cut, a squared error for classes.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import argparse
+import json
+import sys
+import time
+import traceback
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+SEEDS = 3
+SHARE = 0.9
+STEPS = 150
+GRAPHS = 3
+"""Cases in one process; TensorFlow keeps the memory of all that it ever traced."""
+AGAIN = 3
+"""Exit code that asks to be started again."""
+BEGIN, END = "<!-- prescriptions: begin -->", "<!-- prescriptions: end -->"
+
+PLANTED = {
+    "layer_shrunk": ("digits_he5", "image_conv"),
+    "layer_blown_up": ("digits_he5", "image_conv"),
+    "bias_minus_100": ("digits_he5", "cancer_relu2"),
+    "all_sigmoid": ("digits_he5", "digits_he10"),
+    "rate_x_1000": ("digits_relu2", "moons_relu3"),
+    "rate_/_10000": ("digits_relu2", "rows_gru"),
+    "inputs_x_255": ("digits_tanh3", "friedman_relu3"),
+    "softmax_on_one_unit": ("cancer_relu2", "moons_relu3"),
+    "relu_output": ("digits_relu2", "cancer_relu2"),
+    "zero_weights": ("digits_he5", "friedman_relu3"),
+    "large_weights": ("digits_tanh3", "image_conv"),
+}
+"""Faults that a remedy can cure, and the nets of `detection` that they are planted into."""
+ZOO = {
+    "plain.sigmoid": "plain.relu",
+    "plain.tanh_normal": "plain.tanh",
+    "plain.tanh_small": "plain.tanh",
+    "plain.relu_negative_bias": "plain.relu",
+    "plain.relu_glorot.sgd": "plain.relu.sgd",
+    "simple_rnn.adding": "gru.adding",
+    "lstm.no_bias.adding": "lstm.adding",
+}
+"""Recipes of the zoo that are recorded as sick, and their healthy twins."""
+ADDING = 30
+"""Steps of the adding problem here, in the place of 100: a training has to be short."""
+
+
+@dataclass
+class Training:
+    """A compiled net with what it is trained on.
+
+    Attributes:
+        gain: from predictions for `x_test` to the gain.
+    """
+
+    model: Any
+    x: Any
+    y: Any
+    x_test: Any
+    y_test: Any
+    steps: int
+    batch: int
+    gain: Callable[[Any], float]
+
+    def fit(self, model: Any = None, batch: int | None = None) -> tuple[float, list[str]]:
+        """The gain after the whole training, and the rules that warn at its end. As many examples whatever the batch."""
+        import kerasgrad
+        from kerasgrad.finding import Severity
+
+        model, batch = model or self.model, batch or self.batch
+        steps = -(-len(self.x) // batch)
+        epochs = max(1, round(self.steps * self.batch / len(self.x)))
+        monitor = kerasgrad.GradientMonitor(update_freq=max(1, steps * epochs // 120), verbose=0)
+        model.fit(self.x, self.y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[monitor])
+        gain = self.gain(model.predict(self.x_test, batch_size=512, verbose=0))
+        return gain, [f.rule for f in kerasgrad.diagnose(monitor.run).of(Severity.WARNING)]
+
+
+def planted(net: str, fault: str, seed: int) -> Training:
+    """A net of `detection`, with a fault or, if that is `""`, without."""
+    import keras
+    import numpy as np
+    from detection.faults import FAULTS
+    from detection.faults import Training as Case
+    from detection.subjects import SUBJECTS, Plan
+
+    keras.utils.set_random_seed(seed)
+    subject, task = SUBJECTS[net], SUBJECTS[net].task()
+    random = np.random.default_rng([seed, zlib.crc32(f"{net} {fault}".encode())])
+    plan = FAULTS[fault].plan(subject, random) if fault else Plan()
+    model = subject.build(plan, task)
+    t = Case(subject, task, model, task.x, task.y, subject.rate, subject.batch, random, None)
+    if fault:
+        FAULTS[fault].plant(t)
+    optimizer = keras.optimizers.get({"class_name": subject.optimizer, "config": {"learning_rate": t.rate}})
+    model.compile(optimizer, task.loss, metrics=["accuracy"] if task.kind != "regression" else [])
+    x_test = task.x_test * 255.0 if fault == "inputs_x_255" else task.x_test
+    steps = subject.epochs * -(-len(t.x) // subject.batch)
+    return Training(model, t.x, t.y, x_test, task.y_test, steps, t.batch, task.gain)
+
+
+def of_the_zoo(name: str, seed: int) -> Training:
+    """A recipe of the zoo."""
+    import dataclasses
+
+    import keras
+    import numpy as np
+
+    from zoo import tasks
+    from zoo.recipes import recipe
+    from zoo.untrained import build, compile_for
+
+    made = dataclasses.replace(recipe(name), seed=seed)
+    if made.task == "adding":
+        overrides = {**made.overrides, "input_shape": (ADDING, 2)}
+        made = dataclasses.replace(made, overrides=overrides, options={"steps": ADDING}, steps=1000)
+    keras.utils.set_random_seed(seed)
+    (x, y), (x_test, y_test) = getattr(tasks, made.task)(**made.options)
+    model = compile_for(build(made), made)
+
+    def gain(predicted: Any) -> float:
+        if made.task == "adding":
+            return float(1 - np.mean(np.square(predicted - y_test)) / np.var(y_test))
+        right, most = (predicted.argmax(-1) == y_test).mean(), np.bincount(y).argmax()
+        constant = (y_test == most).mean()
+        return float((right - constant) / (1 - constant)) if np.isfinite(predicted).all() else float("nan")
+
+    return Training(model, x, y, x_test, y_test, made.steps, made.batch, gain)
+
+
+Make = Callable[[int], Training]
+
+
+def cases() -> dict[str, tuple[Make, Make | None]]:
+    """By name a sick net and its healthy twin; a healthy net alone."""
+    found: dict[str, tuple[Make, Make | None]] = {}
+    for fault, nets in PLANTED.items():
+        for net in nets:
+            healthy: Make = lambda seed, net=net: planted(net, "", seed)  # noqa: E731
+            found[f"{fault} in {net}"] = (lambda seed, net=net, fault=fault: planted(net, fault, seed), healthy)
+            found[f"{net}"] = (healthy, None)
+    for sick, twin in ZOO.items():
+        found[sick] = (lambda seed, sick=sick: of_the_zoo(sick, seed), lambda seed, twin=twin: of_the_zoo(twin, seed))
+        found[twin] = (lambda seed, twin=twin: of_the_zoo(twin, seed), None)
+    return found
+
+
+def run_one(make: Make, twin: Make | None, seed: int) -> dict[str, Any]:
+    """What came of one case."""
+    import kerasgrad
+
+    began = time.time()
+    case = make(seed)
+    held_out = case.x_test, case.y_test
+    outcome: dict[str, Any] = {}
+    if twin is not None:
+        outcome["twin"] = twin(seed).fit()[0]
+        outcome["sick"], outcome["warned"] = make(seed).fit()
+        if outcome["sick"] >= SHARE * outcome["twin"]:
+            return outcome | {"label": "harmless"}
+    steps = min(STEPS, case.steps)
+    # Held-out examples of the trials are a part of the training's: the test examples are for the score alone.
+    found = kerasgrad.prescribe(case.model, case.x, case.y, steps=steps, batch_size=case.batch, verbose=0)
+    outcome |= {"trials": found.to_dict(), "best": list(found.best.remedies) if found else [], "reason": found.reason}
+    if twin is None:
+        gain, warned = make(seed).fit()
+        return outcome | {"label": "healthy", "gain": gain, "warned": warned, "seconds": round(time.time() - began)}
+    outcome["gain"], left = outcome["sick"], outcome["warned"]
+    if found:
+        outcome["gain"], left = case.fit(found.model, found.best.batch_size)
+    outcome["left"] = sorted(set(left) & set(outcome["warned"]))
+    cured = outcome["gain"] >= SHARE * outcome["twin"] and not outcome["left"] and bool(found)
+    assert held_out[0] is case.x_test
+    return outcome | {"label": "cured" if cured else "sick", "seconds": round(time.time() - began)}
+
+
+def run_all(folder: Path, part: int, parts: int, chosen: str) -> bool:
+    """Runs what is not on disk yet; false if there is more."""
+    folder.mkdir(parents=True, exist_ok=True)
+    done = 0
+    for seed in range(SEEDS):
+        for number, (name, (make, twin)) in enumerate(cases().items()):
+            path = folder / f"{name.replace(' ', '-').replace('/', '_')}-{seed}.json"
+            if path.exists() or number % parts != part or chosen not in name:
+                continue
+            if done == GRAPHS:
+                return False
+            done += 1
+            try:
+                outcome = run_one(make, twin, seed)
+            except Exception:
+                traceback.print_exc()
+                outcome = {"label": "failed", "why": traceback.format_exc()[-500:]}
+            path.write_text(json.dumps({"case": name, "seed": seed} | outcome, indent=1) + "\n")
+            said = {key: outcome.get(key) for key in ("label", "twin", "sick", "gain", "best", "warned", "left", "seconds")}
+            print(name, seed, said, flush=True)
+    return True
+
+
+def report(folder: Path) -> None:
+    """Counts, and writes the README's part."""
+    from detection.scoring import interval
+
+    outcomes = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    scored = [o for o in outcomes if o["label"] in ("cured", "sick")]
+    healthy = [o for o in outcomes if o["label"] == "healthy"]
+    changed = [o for o in healthy if o["best"]]
+    cured = [o for o in scored if o["label"] == "cured"]
+    detected = [o for o in scored if o["trials"]["trials"][0]["warnings"]]
+    low, high = interval(len(cured), len(scored))
+    gains = [_finite(o["gain"]) - max(0.0, _finite(o["sick"])) for o in scored]
+    mean = sum(gains) / max(1, len(gains))
+    lines = [
+        f"Cured: {len(cured)} of {len(scored)}: {100 * len(cured) / max(1, len(scored)):.0f} % "
+        f"({100 * low:.0f} to {100 * high:.0f}), of those that a rule warned of in the trial "
+        f"{len([o for o in cured if o in detected])} of {len(detected)}. Mean gain: {100 * mean:.0f} points. "
+        f"Healthy nets changed: {len(changed)} of {len(healthy)}. Not sick, and not counted: "
+        f"{sum(o['label'] == 'harmless' for o in outcomes)}; failed: {sum(o['label'] == 'failed' for o in outcomes)}.",
+        "",
+        "| case | cured | gain: twin | sick | with the remedy | remedies |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(o["case"] for o in scored):
+        of = [o for o in scored if o["case"] == name]
+        cells = ["; ".join(f"{_finite(o[key]):.2f}" for o in of) for key in ("twin", "sick", "gain")]
+        best = "; ".join(dict.fromkeys(" + ".join(o["best"]) or "none" for o in of))
+        lines.append(f"| {name} | {sum(o['label'] == 'cured' for o in of)} of {len(of)} | {' | '.join(cells)} | {best} |")
+    text = "\n".join(lines)
+    kept = [{k: v for k, v in o.items() if k != "trials"} for o in outcomes]
+    result = {"cured": len(cured), "of": len(scored), "cases": kept}
+    (HERE / "prescriptions_cure.json").write_text(json.dumps(result, indent=1) + "\n")
+    readme = HERE / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+    print(text)
+
+
+def _finite(value: float) -> float:
+    return value if value == value else 0.0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", nargs="?", default="report", choices=["run", "report"])
+    parser.add_argument("--folder", type=Path, default=Path("logs/prescriptions"))
+    parser.add_argument("--part", type=int, default=0, help="which part to run, where several processes do")
+    parser.add_argument("--parts", type=int, default=1)
+    parser.add_argument("--case", default="", help="only cases whose name has this in it")
+    given = parser.parse_args()
+    if given.command == "run":
+        sys.exit(0 if run_all(given.folder, given.part, given.parts, given.case) else AGAIN)
+    report(given.folder)
