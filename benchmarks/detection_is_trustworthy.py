@@ -26,9 +26,9 @@ from pathlib import Path
 
 from detection import scoring
 
-HEALTHY = {"calibration": 3, "unseen": 6}
+HEALTHY = {"calibration": 2, "unseen": 5}
 SICK = {"calibration": 1, "unseen": 1}
-"""Seeds of each net, by half."""
+"""Seeds of each net, by half; of the sick ones a share is drawn."""
 GRAPHS = 25
 """Graphs in one process; TensorFlow keeps the memory of all that it ever traced."""
 AGAIN = 3

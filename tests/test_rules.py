@@ -195,7 +195,7 @@ def stuck_accuracy(t: dict[Any, Any]) -> Run:
 
 
 SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
-    (vanishing, "vanishing_gradient", "layer5", 0),
+    (vanishing, "vanishing_gradient", "layer4", 0),
     (vanishing_through_one, "vanishing_gradient", "layer3", 0),
     (exploding, "exploding_gradient", "layer2", 0),
     (nan_forward, "non_finite", "layer2", 40),

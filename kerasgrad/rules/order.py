@@ -1,6 +1,7 @@
 """What follows from what: a dead layer makes the signal vanish below it, so that only the dead layer is worth a warning.
 
-A finding that follows from another of the same run, which is a warning itself, becomes a note that names it.
+A finding that follows from another of the same run, which is a warning itself and began no later, becomes a note that
+names it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "saturated_units": ("non_finite",),
     "vanishing_gradient": ("non_finite", "dead_units", "saturated_units", "disconnected"),
     "exploding_gradient": ("non_finite", "exploding_activation"),
-    "dormant_units": ("dead_units",),
+    "dormant_units": ("dead_units", "collapsing_activation", "vanishing_gradient"),
     "unbalanced_layers": ("disconnected", *_OF_LAYERS),
     "frozen_layer": ("disconnected", *_OF_LAYERS),
 }
@@ -33,12 +34,13 @@ def demoted(findings: Sequence[Finding]) -> list[Finding]:
     Returns:
         As many, in the same order.
     """
-    grave = {f.rule for f in findings if f.severity >= Severity.WARNING}
+    grave = [f for f in findings if f.severity >= Severity.WARNING]
     return [_demoted(finding, grave) for finding in findings]
 
 
-def _demoted(finding: Finding, grave: set[str]) -> Finding:
-    roots = [root for root in ROOTS.get(finding.rule, ()) if root in grave]
+def _demoted(finding: Finding, grave: Sequence[Finding]) -> Finding:
+    before = {f.rule for f in grave if f.since is None or finding.since is None or f.since <= finding.since}
+    roots = [root for root in ROOTS.get(finding.rule, ()) if root in before]
     if not roots or finding.severity < Severity.WARNING:
         return finding
     return dataclasses.replace(
