@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections import Counter
@@ -13,15 +14,20 @@ from typing import Any
 import numpy as np
 
 from detection.faults import FAULTS
-from kerasgrad import catalogue, rules
+from kerasgrad import catalogue, judging, rules
 from kerasgrad.finding import Diagnosis, Severity
 from kerasgrad.run import Run, Sample, Schema
+
+logging.getLogger("kerasgrad").setLevel(logging.CRITICAL)  # the rules are asked thousands of times here
 
 LEARNT = 0.5
 """Gain that a net without a fault must have to count as healthy."""
 HARM = 0.9
 """Share of the healthy twin's gain below which a run is sick."""
 START = 50
+"""Samples within which a fault that is there at the start should be found."""
+MOST_EPOCHS = 20
+"""Ends of epochs at which a run is judged once more, evenly chosen."""
 OF_TRAINING = {"overfitting"}
 """What may be said of an overfitted net that is otherwise in order."""
 
@@ -72,7 +78,7 @@ def _scored(path: Path, o: dict[str, Any], twins: dict[str, list[float]]) -> Sco
     return Scored(
         path.name, o["half"], o["net"], o["fault"], o["place"], o["at_start"], o["gain"], _label(o, twins),
         [f.rule for f in warnings], [f.starts_at for f in warnings if f.rule in right and f.starts_at],
-        [f.rule for f in early], [f.rule for f in run.findings if f.severity >= Severity.WARNING],
+        [f.rule for f in early], raised_while_training(run),
         [f.rule for f in diagnosis if f.severity is Severity.NOTE],
     )  # fmt: skip
 
@@ -87,11 +93,27 @@ def _label(o: dict[str, Any], twins: dict[str, list[float]]) -> str:
     return "sick" if o["gain"] < HARM * float(np.median(twins[o["net"]])) else "harmless"
 
 
-def first_samples(run: Run) -> Run:
+def raised_while_training(run: Run) -> list[str]:
+    """What the rules as they are now would have warned of at any time of the training, be it withdrawn later.
+
+    A monitor judges after certain numbers of samples, and at the ends of epochs if there is time; here there always is, so
+    that no fewer findings are raised than in `fit`.
+    """
+    judge = judging.Judge()
+    judge._began = -math.inf
+    ends = (run.facts.get("history") or {}).get("step", ())
+    counts = {int(np.searchsorted(run.steps, end)) for end in ends[:: -(-len(ends) // MOST_EPOCHS) or 1]}
+    for count in sorted(counts | set(range(judging.FIRST, len(run), judging.FIRST)) - {0}):
+        judge.judge(first_samples(run, count))
+    judge.judge(run, at_last=True)
+    return sorted({f.rule for f in judge.findings if f.severity >= Severity.WARNING})
+
+
+def first_samples(run: Run, count: int = START) -> Run:
     """A run as it was after its first samples, without what became known later."""
-    if len(run) <= START:
+    if len(run) <= count:
         return run
-    end = int(run.steps[START])
+    end = int(run.steps[count])
     part = run.select(steps=slice(None, end))
     history = run.facts.get("history") or {}
     count = sum(step <= end for step in history.get("step", ()))

@@ -1,4 +1,4 @@
-"""Nets that learn their task. Each is built so that a fault can be planted anywhere in it; those of the zoo have twins there."""
+"""Nets that learn their task. Each is built so that a fault can be planted anywhere in it; some are of the zoo."""
 
 from __future__ import annotations
 
@@ -260,12 +260,12 @@ SUBJECTS = {
         _of_zoo("silu", _B, tasks.digits, "plain.silu", ("plain.sigmoid", "plain.tanh_small"), depth=8, width=48, epochs=12),
         _of_zoo("resnet", _A, _image, "resnet.cifar", ("resnet.no_shortcut_no_norm",), depth=8, width=8,
                 input_shape=(8, 8, 1), rate=2e-3),
-        _of_zoo("resnet_pre", _B, _image, "resnet.pre_activation", ("resnet.no_shortcut_no_norm", "resnet.no_norm"), depth=14,
-                width=6, input_shape=(8, 8, 1), rate=2e-3),
+        _of_zoo("resnet_pre", _B, _image, "resnet.pre_activation", ("resnet.no_shortcut_no_norm", "resnet.no_norm"),
+                depth=14, width=6, input_shape=(8, 8, 1), rate=2e-3),
         _of_zoo("transformer", _A, tasks.topics, "transformer.classifier", ("transformer.attention_only",), vocabulary=60,
                 input_shape=(16,), classes=3, depth=1, rate=3e-3),
-        _of_zoo("transformer_post", _B, tasks.topics, "transformer.post_norm", ("transformer.attention_only",), vocabulary=60,
-                input_shape=(16,), classes=3, width=16, rate=3e-3),
+        _of_zoo("transformer_post", _B, tasks.topics, "transformer.post_norm", ("transformer.attention_only",),
+                vocabulary=60, input_shape=(16,), classes=3, width=16, rate=3e-3),
         _of_zoo("lstm", _B, tasks.topics, "lstm.layer_norm", ("simple_rnn.large_recurrent",), vocabulary=60,
                 input_shape=(16,), outputs=3, output_activation="softmax", units=16, rate=4e-3),
         _of_zoo("gru", _A, tasks.topics, "gru.bidirectional", ("simple_rnn.large_recurrent",), vocabulary=60,

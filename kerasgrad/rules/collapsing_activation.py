@@ -4,8 +4,9 @@ What it sees: the RMS of the outputs of consecutive layers with weights at the f
 kernel, rms(w) sqrt(fan-in), which is 0.6 to 1.5 in every usual initialiser.
 Why it hurts: later layers see the same whatever the input is, and the signal back to the input shrinks as much.
 Threshold and source: one layer below a hundredth of the one before it, a kernel scale below 0.03, or 3 orders of
-magnitude from the first layer to the last hidden one; with a gain below 0.9 a warning. Kernels of zeros before the
-output, as in zero-initialised heads and residual branches, are left out.
+magnitude from the first layer to the last hidden one; with a gain below 0.9 a warning. "Small" is an RMS below 0.1.
+Kernels of zeros count if all of the first layer's are, and nothing is learnt: a zero-initialised head or residual
+branch is a known good habit.
 Known false alarms: before a normalisation the scale of a kernel is of no account.
 Remedies: use_he_initializer, use_glorot_initializer, add_normalization, add_shortcuts.
 References: He et al. 2015; Mishkin & Matas 2016, All you need is a good init.
@@ -21,6 +22,7 @@ from kerasgrad.rules.rule import Verdict, rule
 
 JUMP, THROUGH = 2.0, 3.0
 """Orders of magnitude lost in one layer, and through all hidden layers."""
+GAIN_ZERO = 0.5
 SMALL = -1.0
 """log10 of the RMS below which outputs are small: a normalisation or a tanh that makes 1 of 1,000 is no collapse."""
 SCALE = 0.03
@@ -47,7 +49,11 @@ def collapsing_activation(seen: Evidence) -> Verdict:
     by_jump = rows[1:][fallen]
     by_scale = np.array([row for row in np.flatnonzero(scale < SCALE) if row != last], int)
     through = float(size[0] - size.min()) if len(size) and size.min() < SMALL else 0.0
-    if len(by_scale):
+    zero = _begins_with_zeros(seen)
+    if zero and seen.learning.poor(GAIN_ZERO):
+        start, measured = seen.learners[0], ("kernel scale rms(w) sqrt(fan-in)", 0.0, SCALE)
+        said = f"The weights of {seen.name(start)} are all zero: its units see nothing, and learn the same if anything."
+    elif len(by_scale):
         start, value = by_scale[0], float(scale[by_scale[0]])
         measured = "kernel scale rms(w) sqrt(fan-in)", value, SCALE
         said = f"The weights of {seen.name(start)} are {value:.3g} of what a usual initialiser makes them."
@@ -63,3 +69,12 @@ def collapsing_activation(seen: Evidence) -> Verdict:
         return []
     rows = np.union1d(by_jump, by_scale)
     return [initial.finding(seen, "collapsing_activation", rows, start, said, measured, GAIN, CAUSES, REMEDIES)]
+
+
+def _begins_with_zeros(seen: Evidence) -> bool:
+    """Whether the first layer with weights is a hidden one whose kernel is zero."""
+    if len(seen.learners) < 2:
+        return False
+    own = np.flatnonzero(seen.owners == seen.learners[0])
+    kernels = [i for i in own if seen.run.variables[i].rpartition("/")[2].startswith(initial.KERNELS)]
+    return bool(kernels) and bool((seen.variable("weight_norm")[0, kernels] == 0).all())

@@ -21,6 +21,7 @@ def sizes(seen: Evidence, without: tuple[str, ...]) -> tuple[Any, Any]:
     """How large the outputs are at the first sample; it is taken before the first update.
 
     Args:
+        seen: a run that shows the first step.
         without: activations of layers to leave out.
 
     Returns:
@@ -53,6 +54,7 @@ def finding(
     """A finding about the first step.
 
     Args:
+        seen: the run.
         rule: its name.
         rows: layers that have it.
         start: the first of them.
@@ -62,6 +64,6 @@ def finding(
         causes: the likeliest first.
         remedies: by name.
     """
-    severity = Severity.WARNING if seen.learning.poor(gain) else Severity.NOTE
+    severity = Severity.WARNING if seen.learning.useless(gain) else Severity.NOTE
     layers, name = seen.names(np.union1d(rows, [start]).astype(int)), seen.name(start)
     return Finding(rule, severity, said, layers, name, int(seen.steps[0]), *measured, 1, causes, remedies)

@@ -14,20 +14,15 @@ References: Prechelt 1998, Early stopping, but when?
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
-from kerasgrad.rules.learning import of_epochs, outputs
+from kerasgrad.rules.learning import LASTING, of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
 
 RISE = 1.1
 GAIN = 0.05
-LASTING = 3
-"""Epochs at the end over which the held-out gain is low."""
 SHARE = 0.5
 """Share of the gain in training that held-out data should see; and of the way from chance to perfect, for accuracy."""
 
@@ -42,8 +37,8 @@ def overfitting(seen: Evidence) -> Verdict:
     if len(held_out) < 2 or len(training) < 2:
         return "the fit has no val_loss of two epochs"
     low, learning = int(np.argmin(held_out)), seen.learning
-    gains = _held_out_gain(seen, held_out[-LASTING:])
-    behind = len(held_out) >= LASTING and bool((gains < SHARE * learning.gain).all())
+    gains = learning.held_out[-LASTING:]
+    behind = len(gains) >= LASTING and bool((gains < SHARE * learning.gain).all())
     bad = behind and learning.gain > GAIN and not _accurate(seen)
     rises = (
         held_out[low] > 0 and held_out[-1] > RISE * held_out[low] and training[-1] < training[min(low, len(training) - 1)]
@@ -76,17 +71,6 @@ def overfitting(seen: Evidence) -> Verdict:
             ("stop_early", "add_dropout", "add_weight_decay", "more_data", "check_labels", "lower_batchnorm_momentum"),
         )
     ]
-
-
-def _held_out_gain(seen: Evidence, held_out: Any) -> Any:
-    """The gain, see `rules.learning`, on held-out data, by epoch; NaN where it cannot be told."""
-    learning = seen.learning
-    if not math.isnan(learning.constant):
-        return 1 - held_out / learning.constant
-    if seen.run.facts.get("loss_function") == "mean_squared_error" and 0 < learning.gain < 1:
-        variance = learning.now * learning.gain / (1 - learning.gain)
-        return variance / (variance + held_out)
-    return np.full(len(held_out), np.nan)
 
 
 def _accurate(seen: Evidence) -> bool:
