@@ -208,7 +208,7 @@ FAULTS = {
     for f in (
         Fault("layer_shrunk", ("collapsing_activation", "vanishing_gradient", "unbalanced_layers", *STUCK), _scaled(1e-3)),
         Fault("layer_blown_up", BAD_START, _scaled(1e3)),
-        Fault("bias_minus_100", ("dead_units", "saturated_units", "exploding_activation", *STUCK), _bias,
+        Fault("bias_minus_100", ("dead_units", "saturated_units", "exploding_activation", "vanishing_gradient", *STUCK), _bias,
               fits=lambda s: _plain_stack(s)),
         Fault("all_sigmoid", ("vanishing_gradient", "saturated_units", *STUCK), fits=_plain_stack,
               plan=lambda s, r: Plan(activation="sigmoid")),
@@ -234,7 +234,7 @@ FAULTS = {
         Fault("softmax_on_one_unit", ("constant_output", "last_activation"), plan=lambda s, r: Plan(last="softmax"),
               fits=lambda s: _built_here(s) and s.task().kind == "binary"),
         Fault("relu_output", ("last_activation", "dead_units", *STUCK), plan=lambda s, r: Plan(last="relu")),
-        Fault("zero_weights", ("symmetric_weights", "vanishing_gradient", "frozen_layer", *STUCK),
+        Fault("zero_weights", ("collapsing_activation", "dead_units", "vanishing_gradient", "frozen_layer", *STUCK),
               plan=lambda s, r: Plan(initializer="zeros"), fits=_plain_stack),
         Fault("large_weights", BAD_START, plan=lambda s, r: Plan(initializer="ones"), fits=_plain_stack),
         Fault("mse_of_classes", ("plateau", "loss_not_decreasing", "last_activation"), _other_loss("mse"),

@@ -28,6 +28,8 @@ START = 50
 """Samples within which a fault that is there at the start should be found."""
 MOST_EPOCHS = 20
 """Ends of epochs at which a run is judged once more, evenly chosen."""
+OVERFITTED = 0.5
+"""Share of the gain in training below which held-out data see too little of it."""
 OF_TRAINING = {"overfitting"}
 """What may be said of an overfitted net that is otherwise in order."""
 
@@ -43,6 +45,7 @@ class Scored:
     place: str
     at_start: bool
     gain: float
+    gain_in_training: float
     label: str
     warned: list[str]
     named: list[str]
@@ -57,6 +60,11 @@ class Scored:
     @property
     def found(self) -> bool:
         return any(rule in self.expected for rule in self.warned)
+
+    def fits(self, rule: str) -> bool:
+        """Whether a warning of that rule is right."""
+        overfitted = self.label == "sick" and self.gain < OVERFITTED * self.gain_in_training
+        return rule in self.expected if rule != "overfitting" else overfitted or rule in self.expected
 
 
 def score(folder: Path) -> list[Scored]:
@@ -76,7 +84,8 @@ def _scored(path: Path, o: dict[str, Any], twins: dict[str, list[float]]) -> Sco
     right = FAULTS[o["fault"]].expected if o["fault"] else ()
     early = rules.diagnose(first_samples(run)).of(Severity.WARNING)
     return Scored(
-        path.name, o["half"], o["net"], o["fault"], o["place"], o["at_start"], o["gain"], _label(o, twins),
+        path.name, o["half"], o["net"], o["fault"], o["place"], o["at_start"], o["gain"],
+        o.get("gain_in_training", math.nan), _label(o, twins),
         [f.rule for f in warnings], [f.starts_at for f in warnings if f.rule in right and f.starts_at],
         [f.rule for f in early], raised_while_training(run),
         [f.rule for f in diagnosis if f.severity is Severity.NOTE],
@@ -163,15 +172,16 @@ def _alarms(s: Scored) -> list[str]:
     return [rule for rule in s.warned if not (rule in OF_TRAINING and s.net.startswith("overfitted"))]
 
 
-def by_rule(scored: list[Scored]) -> dict[str, tuple[int, int, int, int]]:
-    """Of each rule: right warnings, all warnings, right where it is the first to be expected, and how often that is so."""
+def by_rule(scored: list[Scored]) -> dict[str, tuple[int, int, int, int, int]]:
+    """Of each rule: right warnings, those on sick runs, all; right where it is the first to be expected, how often that is."""
     counted = [s for s in scored if s.label in ("healthy", "sick")]
     table = {}
     for rule in (r.name for r in rules.DEFAULT):
         warned = [s for s in counted if rule in s.warned]
         mine = [s for s in counted if s.label == "sick" and rule == s.expected[0]]
-        right = sum(rule in s.expected for s in warned)
-        table[rule] = (right, len(warned), sum(rule in s.warned for s in mine), len(mine))
+        right = sum(s.fits(rule) for s in warned)
+        sick = sum(s.label == "sick" for s in warned)
+        table[rule] = (right, sick, len(warned), sum(rule in s.warned for s in mine), len(mine))
     return table
 
 
