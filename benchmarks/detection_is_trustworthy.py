@@ -42,9 +42,9 @@ TARGETS = {
     "converged nets with an alarm": "0",
 }
 RIGHT = """Every rule: of its warnings those that are right, the run being sick and the rule one of those that fit its fault
-(`expected` in `detection/faults.py`; `overfitting` is right of any sick run that sees less than half of its gain in training on
-held-out data). Precision is that of the unseen half. Recall: of the sick runs of the unseen half whose fault has the rule as
-its first one."""
+(`expected` in `detection/faults.py`; `overfitting` is right of any sick run that sees less than half of its gain in training
+on held-out data). Precision is that of the unseen half. Recall: of the sick runs of the unseen half whose fault has the
+rule as its first one."""
 ENOUGH = 5
 """Warnings from which on a precision is worth a figure."""
 BEGIN, END = "<!-- detection: begin -->", "<!-- detection: end -->"

@@ -208,8 +208,8 @@ FAULTS = {
     for f in (
         Fault("layer_shrunk", ("collapsing_activation", "vanishing_gradient", "unbalanced_layers", *STUCK), _scaled(1e-3)),
         Fault("layer_blown_up", BAD_START, _scaled(1e3)),
-        Fault("bias_minus_100", ("dead_units", "saturated_units", "exploding_activation", "vanishing_gradient", *STUCK), _bias,
-              fits=lambda s: _plain_stack(s)),
+        Fault("bias_minus_100", ("dead_units", "saturated_units", "exploding_activation", "vanishing_gradient", *STUCK),
+              _bias, fits=_plain_stack),
         Fault("all_sigmoid", ("vanishing_gradient", "saturated_units", *STUCK), fits=_plain_stack,
               plan=lambda s, r: Plan(activation="sigmoid")),
         Fault("rate_x_1000", ("rate_too_high", "exploding_gradient", "diverging_loss", "oscillating_loss", "dead_units",

@@ -173,7 +173,7 @@ def _alarms(s: Scored) -> list[str]:
 
 
 def by_rule(scored: list[Scored]) -> dict[str, tuple[int, int, int, int, int]]:
-    """Of each rule: right warnings, those on sick runs, all; right where it is the first to be expected, how often that is."""
+    """Of each rule: right warnings, those on sick runs, all; right where the fault has it first, and how often one has."""
     counted = [s for s in scored if s.label in ("healthy", "sick")]
     table = {}
     for rule in (r.name for r in rules.DEFAULT):

@@ -1,6 +1,6 @@
 """What follows from what: a dead layer makes the signal vanish below it, so that only the dead layer is worth a warning.
 
-A finding that follows from another of the same run, which is a warning itself and began no later, becomes a note that
+A finding that follows from another of the same run, which is a warning itself and shows no later, becomes a note that
 names it.
 """
 
@@ -23,6 +23,8 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "frozen_layer": ("disconnected", *_OF_LAYERS),
 }
 """By ailment those that bring it about."""
+LATER = 10
+"""Steps by which a cause may show after its effect; each rule has its own threshold, and samples have gaps."""
 
 
 def demoted(findings: Sequence[Finding]) -> list[Finding]:
@@ -39,7 +41,7 @@ def demoted(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _demoted(finding: Finding, grave: Sequence[Finding]) -> Finding:
-    before = {f.rule for f in grave if f.since is None or finding.since is None or f.since <= finding.since}
+    before = {f.rule for f in grave if f.since is None or finding.since is None or f.since <= finding.since + LATER}
     roots = [root for root in ROOTS.get(finding.rule, ()) if root in before]
     if not roots or finding.severity < Severity.WARNING:
         return finding
