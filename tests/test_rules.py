@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from runs import LAYERS, healthy, made, stuck
 
 import kerasgrad
+import zoo.baselines
+import zoo.recipes
 from kerasgrad import catalogue, rules
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median
@@ -195,6 +197,11 @@ def misfit(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "binary_crossentropy"}, last="softmax", units=1)
 
 
+def beyond_a_sigmoid(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(12.0, 11.5, 80)
+    return made(t, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
+
+
 def stuck_accuracy(t: dict[Any, Any]) -> Run:
     history = {"step": [20, 40, 60, 80], "loss": [0.7, 0.5, 0.4, 0.3], "accuracy": [0.4, 0.4, 0.4, 0.4]}
     return made(t, {"history": history})
@@ -229,8 +236,12 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (diverging, "diverging_loss", "", 0),
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
+    (beyond_a_sigmoid, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
 ]
+
+
+ALWAYS_NOTES = {"dormant_units"}
 
 
 @pytest.mark.parametrize(("spoil", "rule", "layer", "since"), SICK, ids=lambda v: getattr(v, "__name__", ""))
@@ -238,7 +249,7 @@ def test_a_sick_run_is_found_with_layer_and_step(
     spoil: Callable[[Any], Run], rule: str, layer: str, since: int | None
 ) -> None:
     run = spoil(healthy())
-    found = {f.rule: f for f in warnings_of(run)}
+    found = {f.rule: f for f in (kerasgrad.diagnose(run) if rule in ALWAYS_NOTES else warnings_of(run))}
     assert rule in found
     assert (found[rule].starts_at, found[rule].since) == (layer, since)
     assert found[rule].summary and found[rule].causes and found[rule].remedies and found[rule].samples > 0
@@ -257,6 +268,15 @@ def test_short_memory(steep: bool) -> None:
     for step in range(20):
         run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time}))
     assert [f.starts_at for f in rules.diagnose(run) if f.rule == "short_memory"] == (["cell"] if steep else [])
+
+
+def test_the_zoo_is_judged_as_its_recipes_expect() -> None:
+    for name in zoo.baselines.baseline_names():
+        found = warnings_of(zoo.baseline(name))
+        assert zoo.recipes.recipe(name).expected or not found, name
+    layers = zoo.baseline("plain.sigmoid").layers
+    fading = next(f for f in warnings_of(zoo.baseline("plain.sigmoid")) if f.rule == "vanishing_gradient")
+    assert fading.starts_at == "hidden19" and set(layers[1:10]) <= set(fading.layers)
 
 
 def test_what_learns_all_the_same_is_at_most_a_note() -> None:
@@ -307,7 +327,7 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
 
 def test_what_comes_later_is_no_cause() -> None:
     tables = stuck(healthy())
-    tables["layer", "activation_zeros"][40:, 2] = 1.0
+    tables["layer", "dead_fraction"][60:, 2] = 0.8
     tables["layer", "signal_rms"][:, :3] *= 1e-6
     assert {"dead_units", "vanishing_gradient"} <= {f.rule for f in warnings_of(made(tables))}
 

@@ -224,7 +224,7 @@ FAULTS = {
         Fault("clipped_to_nothing", ("clipping_always", "rate_too_low", *STUCK), plan=_clipped),
         Fault("forgetful", ("short_memory", *STUCK), _forgetful, fits=_remembers),
         Fault("few_examples", ("overfitting",), _few, fits=_plain_stack),
-        Fault("large_tanh", ("saturated_units", *BAD_START), fits=_plain_stack,
+        Fault("large_tanh", ("saturated_units", "vanishing_gradient", *BAD_START), fits=_plain_stack,
               plan=lambda s, r: Plan(activation="tanh", initializer=keras.initializers.RandomNormal(stddev=20.0))),
         Fault("rate_x_30", ("rate_too_high", "exploding_gradient", "diverging_loss", "oscillating_loss", "dead_units",
                             "saturated_units", "non_finite", *STUCK), _rate(30.0)),

@@ -18,7 +18,6 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "saturated_units": ("non_finite",),
     "vanishing_gradient": ("non_finite", "dead_units", "saturated_units", "disconnected"),
     "exploding_gradient": ("non_finite", "exploding_activation"),
-    "dormant_units": ("dead_units", "collapsing_activation", "vanishing_gradient"),
     "unbalanced_layers": ("disconnected", *_OF_LAYERS),
     "frozen_layer": ("disconnected", *_OF_LAYERS),
 }
@@ -40,8 +39,14 @@ def demoted(findings: Sequence[Finding]) -> list[Finding]:
     return [_demoted(finding, grave) for finding in findings]
 
 
+def _explains(root: Finding, finding: Finding) -> bool:
+    """Whether it shows no later; what a wholly dead layer cuts off it explains in any case."""
+    in_time = root.since is None or finding.since is None or root.since <= finding.since + LATER
+    return in_time or (root.rule == "dead_units" and root.measured >= 1)
+
+
 def _demoted(finding: Finding, grave: Sequence[Finding]) -> Finding:
-    before = {f.rule for f in grave if f.since is None or finding.since is None or f.since <= finding.since + LATER}
+    before = {f.rule for f in grave if _explains(f, finding)}
     roots = [root for root in ROOTS.get(finding.rule, ()) if root in before]
     if not roots or finding.severity < Severity.WARNING:
         return finding
