@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import math
 import re
 import time
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from runs import LAYERS, healthy, made, stuck
 
 import kerasgrad
+import zoo.baselines
+import zoo.recipes
 from kerasgrad import catalogue, rules
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median
@@ -149,6 +152,11 @@ def shrunk(t: dict[Any, Any]) -> Run:
     return made(stuck(t))
 
 
+def zeroed(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"][:, 0] = 0
+    return made(stuck(t))
+
+
 def unscaled(t: dict[Any, Any]) -> Run:
     t["variable", "gradient_norm"][:, 0] *= 255
     t["layer", "activation_std"][:, 0] *= 255
@@ -189,13 +197,18 @@ def misfit(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "binary_crossentropy"}, last="softmax", units=1)
 
 
+def beyond_a_sigmoid(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(12.0, 11.5, 80)
+    return made(t, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
+
+
 def stuck_accuracy(t: dict[Any, Any]) -> Run:
     history = {"step": [20, 40, 60, 80], "loss": [0.7, 0.5, 0.4, 0.3], "accuracy": [0.4, 0.4, 0.4, 0.4]}
     return made(t, {"history": history})
 
 
 SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
-    (vanishing, "vanishing_gradient", "layer5", 0),
+    (vanishing, "vanishing_gradient", "layer4", 0),
     (vanishing_through_one, "vanishing_gradient", "layer3", 0),
     (exploding, "exploding_gradient", "layer2", 0),
     (nan_forward, "non_finite", "layer2", 40),
@@ -214,6 +227,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (blown_up, "exploding_activation", "layer2", 0),
     (jumping, "exploding_activation", "layer3", 0),
     (shrunk, "collapsing_activation", "layer2", 0),
+    (zeroed, "collapsing_activation", "layer0", 0),
     (unscaled, "unscaled_inputs", "layer0", 0),
     (constant, "constant_output", "layer5", 0),
     (not_decreasing, "loss_not_decreasing", "", 0),
@@ -222,8 +236,12 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (diverging, "diverging_loss", "", 0),
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
+    (beyond_a_sigmoid, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
 ]
+
+
+ALWAYS_NOTES = {"dormant_units"}
 
 
 @pytest.mark.parametrize(("spoil", "rule", "layer", "since"), SICK, ids=lambda v: getattr(v, "__name__", ""))
@@ -231,7 +249,7 @@ def test_a_sick_run_is_found_with_layer_and_step(
     spoil: Callable[[Any], Run], rule: str, layer: str, since: int | None
 ) -> None:
     run = spoil(healthy())
-    found = {f.rule: f for f in warnings_of(run)}
+    found = {f.rule: f for f in (kerasgrad.diagnose(run) if rule in ALWAYS_NOTES else warnings_of(run))}
     assert rule in found
     assert (found[rule].starts_at, found[rule].since) == (layer, since)
     assert found[rule].summary and found[rule].causes and found[rule].remedies and found[rule].samples > 0
@@ -252,6 +270,15 @@ def test_short_memory(steep: bool) -> None:
     assert [f.starts_at for f in rules.diagnose(run) if f.rule == "short_memory"] == (["cell"] if steep else [])
 
 
+def test_the_zoo_is_judged_as_its_recipes_expect() -> None:
+    for name in zoo.baselines.baseline_names():
+        found = warnings_of(zoo.baseline(name))
+        assert zoo.recipes.recipe(name).expected or not found, name
+    layers = zoo.baseline("plain.sigmoid").layers
+    fading = next(f for f in warnings_of(zoo.baseline("plain.sigmoid")) if f.rule == "vanishing_gradient")
+    assert fading.starts_at == "hidden19" and set(layers[1:10]) <= set(fading.layers)
+
+
 def test_what_learns_all_the_same_is_at_most_a_note() -> None:
     for spoil in (dying, dormant, saturated, frozen, unbalanced, dead):
         run = spoil(healthy())
@@ -264,6 +291,16 @@ def test_what_learns_all_the_same_is_at_most_a_note() -> None:
 
 def tables_of(run: Run) -> dict[Any, Any]:
     return {(s.of, s.name): run.table(s.name, s.of).astype(float) for s in catalogue.STATISTICS}
+
+
+def with_tables(schema: Schema, tables: dict[Any, Any]) -> Run:
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+    for step in range(len(tables["overall", "loss"])):
+        of: dict[str, Any] = {"layer": {}, "variable": {}, "overall": {}}
+        for (kind, name), values in tables.items():
+            of[kind][name] = values[step].astype(np.float32) if kind != "overall" else float(values[step])
+        run.append(Sample(step, 0.0, of["layer"], of["variable"], of["overall"]))
+    return run
 
 
 def test_a_bias_before_a_normalisation_says_nothing_of_the_inputs() -> None:
@@ -286,6 +323,44 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     found = {f.rule: f for f in kerasgrad.diagnose(made(tables))}
     assert found["dead_units"].severity is Severity.WARNING
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
+
+
+def test_what_comes_later_is_no_cause() -> None:
+    tables = stuck(healthy())
+    tables["layer", "dead_fraction"][60:, 2] = 0.8
+    tables["layer", "signal_rms"][:, :3] *= 1e-6
+    assert {"dead_units", "vanishing_gradient"} <= {f.rule for f in warnings_of(made(tables))}
+
+
+def test_a_normalisation_that_brings_large_outputs_back_is_no_collapse() -> None:
+    tables = stuck(healthy())
+    tables["layer", "activation_std"][:, 2] *= 1e3
+    found = {f.rule: f.starts_at for f in kerasgrad.diagnose(made(tables))}
+    assert found.get("exploding_activation") == "layer2" and "collapsing_activation" not in found
+
+
+def test_a_layer_without_weights_that_loses_the_signal_is_named() -> None:
+    tables, owners = stuck(healthy()), (0, 0, 1, 1, 3, 3, 4, 4, 5, 5)
+    tables["layer", "signal_rms"][:, :2] *= 1e-6
+    tables = {key: values[:, :10] if key[0] == "variable" else values for key, values in tables.items()}
+    run = made(healthy())
+    schema = dataclasses.replace(run.schema, variables=run.schema.variables[:10], owners=owners, sizes=run.schema.sizes[:10])
+    assert [f.starts_at for f in rules.vanishing_gradient(with_tables(schema, tables))] == ["layer2"]
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0])
+def test_the_scale_of_what_a_recurrent_layer_is_fed(scale: float) -> None:
+    inputs, units = 4, 16
+    variables = ("cell/kernel", "cell/recurrent_kernel", "cell/bias")
+    sizes = (inputs * 4 * units, units * 4 * units, 4 * units)
+    run = Run(Schema(("cell",), variables, (0, 0, 0), sizes, ("recurrent",), {}, ()), {})
+    # Per entry the kernel's gradient is input x signal, the recurrent kernel's state x signal, with states of RMS 0.3.
+    norms = np.array([scale * np.sqrt(inputs), 0.3 * np.sqrt(units), 1.0], np.float32)
+    layer = {"activation_mean": np.zeros(1, np.float32), "activation_std": np.full(1, 0.3, np.float32)}
+    for step in range(9):
+        run.append(Sample(step, 0.0, layer, {"gradient_norm": norms}, {"loss": 2.0, "gradient_norm": 1.0}))
+    found = rules.unscaled_inputs(run)
+    assert [round(f.measured) for f in found] == ([50] if scale == 50 else [])
 
 
 def test_samples_thrown_away_by_loss_scaling_do_not_count() -> None:
@@ -322,11 +397,13 @@ def test_whatever_a_run_is_there_is_a_reason_and_no_exception(data: Any) -> None
     layers, samples = data.draw(st.integers(0, 4)), data.draw(st.integers(0, 60))
     paths = tuple(f"l{i}" for i in range(layers))
     owners = tuple(sorted(data.draw(st.lists(st.integers(0, layers - 1), max_size=5)))) if layers else ()
-    variables = tuple(f"v{i}/{data.draw(st.sampled_from(['kernel', 'bias', 'gamma']))}" for i in range(len(owners)))
-    kinds = tuple(data.draw(st.sampled_from(["relu", "linear", "softmax", "tanh", "unknown"])) for _ in paths)
+    parts = st.sampled_from(["kernel", "bias", "gamma", "recurrent_kernel"])
+    variables = tuple(f"v{i}/{data.draw(parts)}" for i in range(len(owners)))
+    kinds = tuple(data.draw(st.sampled_from(["relu", "linear", "softmax", "sigmoid", "tanh", "unknown"])) for _ in paths)
     schema = Schema(paths, variables, owners, (4,) * len(owners), kinds, dict.fromkeys(paths[:2], 3), paths[:1])
     loss = data.draw(st.sampled_from(["", "mean_squared_error", "binary_crossentropy", "sparse_categorical_crossentropy"]))
-    history = {"step": [3, 9], "loss": [data.draw(numbers), None], "val_loss": [1.0, data.draw(numbers)]}
+    held_out = data.draw(st.lists(numbers, min_size=4, max_size=4))
+    history = {"step": [3, 5, 7, 9], "loss": [data.draw(numbers), 1.0, 1.0, None], "val_loss": held_out}
     run = Run(schema, {"loss_function": loss, "history": history})
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
     pool = np.array(data.draw(st.lists(numbers, min_size=1, max_size=6)), np.float32)

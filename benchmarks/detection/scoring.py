@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections import Counter
@@ -13,15 +14,22 @@ from typing import Any
 import numpy as np
 
 from detection.faults import FAULTS
-from kerasgrad import catalogue, rules
+from kerasgrad import catalogue, judging, rules
 from kerasgrad.finding import Diagnosis, Severity
 from kerasgrad.run import Run, Sample, Schema
+
+logging.getLogger("kerasgrad").setLevel(logging.CRITICAL)  # the rules are asked thousands of times here
 
 LEARNT = 0.5
 """Gain that a net without a fault must have to count as healthy."""
 HARM = 0.9
 """Share of the healthy twin's gain below which a run is sick."""
 START = 50
+"""Samples within which a fault that is there at the start should be found."""
+MOST_EPOCHS = 20
+"""Ends of epochs at which a run is judged once more, evenly chosen."""
+OVERFITTED = 0.5
+"""Share of the gain in training below which held-out data see too little of it."""
 OF_TRAINING = {"overfitting"}
 """What may be said of an overfitted net that is otherwise in order."""
 
@@ -37,6 +45,7 @@ class Scored:
     place: str
     at_start: bool
     gain: float
+    gain_in_training: float
     label: str
     warned: list[str]
     named: list[str]
@@ -51,6 +60,11 @@ class Scored:
     @property
     def found(self) -> bool:
         return any(rule in self.expected for rule in self.warned)
+
+    def fits(self, rule: str) -> bool:
+        """Whether a warning of that rule is right."""
+        overfitted = self.label == "sick" and self.gain < OVERFITTED * self.gain_in_training
+        return rule in self.expected if rule != "overfitting" else overfitted or rule in self.expected
 
 
 def score(folder: Path) -> list[Scored]:
@@ -70,9 +84,10 @@ def _scored(path: Path, o: dict[str, Any], twins: dict[str, list[float]]) -> Sco
     right = FAULTS[o["fault"]].expected if o["fault"] else ()
     early = rules.diagnose(first_samples(run)).of(Severity.WARNING)
     return Scored(
-        path.name, o["half"], o["net"], o["fault"], o["place"], o["at_start"], o["gain"], _label(o, twins),
+        path.name, o["half"], o["net"], o["fault"], o["place"], o["at_start"], o["gain"],
+        o.get("gain_in_training", math.nan), _label(o, twins),
         [f.rule for f in warnings], [f.starts_at for f in warnings if f.rule in right and f.starts_at],
-        [f.rule for f in early], [f.rule for f in run.findings if f.severity >= Severity.WARNING],
+        [f.rule for f in early], raised_while_training(run),
         [f.rule for f in diagnosis if f.severity is Severity.NOTE],
     )  # fmt: skip
 
@@ -87,11 +102,27 @@ def _label(o: dict[str, Any], twins: dict[str, list[float]]) -> str:
     return "sick" if o["gain"] < HARM * float(np.median(twins[o["net"]])) else "harmless"
 
 
-def first_samples(run: Run) -> Run:
+def raised_while_training(run: Run) -> list[str]:
+    """What the rules as they are now would have warned of at any time of the training, be it withdrawn later.
+
+    A monitor judges after certain numbers of samples, and at the ends of epochs if there is time; here there always is, so
+    that no fewer findings are raised than in `fit`.
+    """
+    judge = judging.Judge()
+    judge._began = -math.inf
+    ends = (run.facts.get("history") or {}).get("step", ())
+    counts = {int(np.searchsorted(run.steps, end)) for end in ends[:: -(-len(ends) // MOST_EPOCHS) or 1]}
+    for count in sorted(counts | set(range(judging.FIRST, len(run), judging.FIRST)) - {0}):
+        judge.judge(first_samples(run, count))
+    judge.judge(run, at_last=True)
+    return sorted({f.rule for f in judge.findings if f.severity >= Severity.WARNING})
+
+
+def first_samples(run: Run, count: int = START) -> Run:
     """A run as it was after its first samples, without what became known later."""
-    if len(run) <= START:
+    if len(run) <= count:
         return run
-    end = int(run.steps[START])
+    end = int(run.steps[count])
     part = run.select(steps=slice(None, end))
     history = run.facts.get("history") or {}
     count = sum(step <= end for step in history.get("step", ()))
@@ -141,15 +172,16 @@ def _alarms(s: Scored) -> list[str]:
     return [rule for rule in s.warned if not (rule in OF_TRAINING and s.net.startswith("overfitted"))]
 
 
-def by_rule(scored: list[Scored]) -> dict[str, tuple[int, int, int, int]]:
-    """Of each rule: right warnings, all warnings, right where it is the first to be expected, and how often that is so."""
+def by_rule(scored: list[Scored]) -> dict[str, tuple[int, int, int, int, int]]:
+    """Of each rule: right warnings, those on sick runs, all; right where the fault has it first, and how often one has."""
     counted = [s for s in scored if s.label in ("healthy", "sick")]
     table = {}
     for rule in (r.name for r in rules.DEFAULT):
         warned = [s for s in counted if rule in s.warned]
         mine = [s for s in counted if s.label == "sick" and rule == s.expected[0]]
-        right = sum(rule in s.expected for s in warned)
-        table[rule] = (right, len(warned), sum(rule in s.warned for s in mine), len(mine))
+        right = sum(s.fits(rule) for s in warned)
+        sick = sum(s.label == "sick" for s in warned)
+        table[rule] = (right, sick, len(warned), sum(rule in s.warned for s in mine), len(mine))
     return table
 
 

@@ -1,4 +1,4 @@
-"""Nets that learn their task. Each is built so that a fault can be planted anywhere in it."""
+"""Nets that learn their task. Each is built so that a fault can be planted anywhere in it; some are of the zoo."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
+import zoo
 from detection import tasks
 
 
@@ -20,15 +21,21 @@ class Plan:
         activation: of all hidden layers in the place of the net's own.
         normalised: whether BatchNormalization stays.
         cut_after: number of the hidden layer behind which no gradient passes.
+        faded_after: number of the hidden layer behind which next to nothing of the gradient passes.
         last: activation of the last layer in the place of the task's own.
         initializer: of all hidden kernels in the place of the net's own.
+        twin: name of a model of the zoo in the place of the net's own.
+        optimizer: in the place of the net's own.
     """
 
     activation: str | None = None
     normalised: bool = True
     cut_after: int | None = None
+    faded_after: int | None = None
     last: str | None = None
     initializer: Any = None
+    twin: str | None = None
+    optimizer: dict[str, Any] | None = None
 
 
 class Cut(layers.Layer):
@@ -36,6 +43,13 @@ class Cut(layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         return keras.ops.stop_gradient(inputs)
+
+
+class Fade(layers.Layer):
+    """Passes its input on and a hundred-millionth of the gradient back."""
+
+    def call(self, inputs: Any) -> Any:
+        return keras.ops.stop_gradient(inputs) * (1 - 1e-8) + inputs * 1e-8
 
 
 class Builder:
@@ -49,6 +63,8 @@ class Builder:
     def done(self, x: Any) -> Any:
         """Ends a block."""
         self.number += 1
+        if self.plan.faded_after == self.number:
+            return Fade(name=f"fade{self.number}")(x)
         return Cut(name=f"cut{self.number}")(x) if self.plan.cut_after == self.number else x
 
     def dense(self, x: Any, width: int, norm: str = "", residual: bool = False) -> Any:
@@ -108,6 +124,22 @@ class Subject:
         return keras.Model(inputs, outputs, name=self.name)
 
 
+@dataclass(frozen=True)
+class OfTheZoo(Subject):
+    """A net of the zoo; its name is in `model`, its sick twins are faults of its own.
+
+    Attributes:
+        twins: names of models of the zoo that lack what makes this one learn.
+    """
+
+    model: str = ""
+    twins: tuple[str, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def build(self, plan: Plan, task: tasks.Task) -> keras.Model:
+        return zoo.build(plan.twin or self.model, **dict(self.options))
+
+
 def dense(*widths: int, norm: str = "", residual: bool = False) -> Body:
     def body(b: Builder, x: Any) -> Any:
         for number, width in enumerate(widths):
@@ -159,6 +191,18 @@ def attending(blocks: int, width: int, embed: bool) -> Body:
     return body
 
 
+def _in_the_zoo(b: Builder, x: Any) -> Any:
+    raise NotImplementedError("the zoo builds the whole net")
+
+
+def _of_zoo(name: str, half: str, task: Any, model: str, twins: tuple[str, ...] = (), rate: float = 1e-3, epochs: int = 10,
+            optimizer: str = "adam", batch: int = 32, **options: Any) -> OfTheZoo:  # fmt: skip
+    return OfTheZoo(
+        f"zoo_{name}", half, task, _in_the_zoo, rate=rate, epochs=epochs, batch=batch, optimizer=optimizer, model=model,
+        twins=twins, options=tuple(options.items()),
+    )  # fmt: skip
+
+
 def _image() -> tasks.Task:
     return tasks.digits((8, 8, 1))
 
@@ -203,5 +247,28 @@ SUBJECTS = {
         Subject("digits_sgd", _B, tasks.digits, dense(64, 64), optimizer="sgd", rate=0.05),
         Subject("wine_full_batch", _B, tasks.wine, dense(16), epochs=200, batch=1000, rate=1e-2),
         Subject("cancer_two_epochs", _A, tasks.cancer, dense(32, 16), epochs=2, batch=8, rate=5e-3),
+        Subject("kept_gru", _A, tasks.kept, recurrent(layers.GRU, 24, embed=8), rate=1e-2, epochs=10),
+        Subject("kept_gru_wide", _B, lambda: tasks.kept(9, 5), recurrent(layers.GRU, 32, embed=12), rate=8e-3),
+        _of_zoo("relu", _A, tasks.digits, "plain.relu",
+                ("plain.sigmoid", "plain.tanh_small", "plain.tanh_normal", "plain.relu_negative_bias")),
+        _of_zoo("tanh_wine", _B, tasks.wine, "plain.tanh",
+                ("plain.sigmoid", "plain.tanh_small", "plain.tanh_normal", "plain.relu_negative_bias"),
+                depth=14, width=32, input_shape=(13,), classes=3, epochs=40, batch=16),
+        _of_zoo("residual", _B, tasks.digits, "plain.residual", ("plain.sigmoid", "plain.tanh_small", "plain.relu_glorot"),
+                depth=30, width=32),
+        _of_zoo("gelu", _A, tasks.digits, "plain.gelu", ("plain.sigmoid",), depth=10, width=48),
+        _of_zoo("silu", _B, tasks.digits, "plain.silu", ("plain.sigmoid", "plain.tanh_small"), depth=8, width=48, epochs=12),
+        _of_zoo("resnet", _A, _image, "resnet.cifar", ("resnet.no_shortcut_no_norm",), depth=8, width=8,
+                input_shape=(8, 8, 1), rate=2e-3),
+        _of_zoo("resnet_pre", _B, _image, "resnet.pre_activation", ("resnet.no_shortcut_no_norm", "resnet.no_norm"),
+                depth=14, width=6, input_shape=(8, 8, 1), rate=2e-3),
+        _of_zoo("transformer", _A, tasks.topics, "transformer.classifier", ("transformer.attention_only",), vocabulary=60,
+                input_shape=(16,), classes=3, depth=1, rate=3e-3),
+        _of_zoo("transformer_post", _B, tasks.topics, "transformer.post_norm", ("transformer.attention_only",),
+                vocabulary=60, input_shape=(16,), classes=3, width=16, rate=3e-3),
+        _of_zoo("lstm", _B, tasks.topics, "lstm.layer_norm", ("simple_rnn.large_recurrent",), vocabulary=60,
+                input_shape=(16,), outputs=3, output_activation="softmax", units=16, rate=4e-3),
+        _of_zoo("gru", _A, tasks.topics, "gru.bidirectional", ("simple_rnn.large_recurrent",), vocabulary=60,
+                input_shape=(16,), outputs=3, output_activation="softmax", units=16, rate=4e-3),
     )
-}
+}  # fmt: skip

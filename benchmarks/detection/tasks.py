@@ -115,3 +115,9 @@ def marked(length: int = 12) -> Task:
     x = np.random.default_rng(0).normal(size=(1500, length, 4))
     x[:, 0] *= 2
     return _split(x, (x[:, 0, 0] > 0).astype(float), "binary", 1, scale=False)
+
+
+def kept(length: int = 8, symbols: int = 6) -> Task:
+    """Tokens of which only the first counts: its class is asked for at the end."""
+    x = np.random.default_rng(0).integers(0, symbols, (1500, length))
+    return _split(x, x[:, 0] % 3, "classes", 3, scale=False)

@@ -63,7 +63,7 @@ def dead_units(seen: Evidence) -> Verdict:
             len(seen),
             (
                 "a step that was too large threw the biases far below zero",
-                "biases or weights that begin far below zero",
+                "biases or weights that begin far below zero, or weights that are zero",
                 "inputs that are not scaled",
                 "nothing arrives from the layer before",
             ),

@@ -2,8 +2,8 @@
 
 What it sees: the share of units whose mean |a| is at most 0.025 of the layer's mean.
 Why it hurts: the layer has less capacity than it is paid for, and adapts ever less to new data.
-Threshold and source: more than half of a layer's units; tau of Sokar et al. 2023. It is a note: a net that is too wide
-has dormant units and learns well. With a gain below 0.3 and nine in ten units dormant it is a warning.
+Threshold and source: more than half of a layer's units; tau of Sokar et al. 2023. It is always a note: a net that is too
+wide has dormant units and learns well, and where one does not learn something else made them so.
 Known false alarms: layers before a normalisation; embeddings of rare words.
 Remedies: use_leaky_relu, lower_learning_rate, narrow_the_layer, reset_dormant_units.
 References: Sokar et al. 2023, The dormant neuron phenomenon in deep reinforcement learning.
@@ -17,8 +17,7 @@ from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median, share
 from kerasgrad.rules.rule import Verdict, rule
 
-NOTE, WARNING = 0.5, 0.9
-GAIN = 0.3
+HALF = 0.5
 
 
 @rule("layer/dormant_fraction", least=10)
@@ -26,23 +25,22 @@ def dormant_units(seen: Evidence) -> Verdict:
     """Judges the share of dormant units by layer."""
     table = seen.layer("dormant_fraction")
     now = median(table[seen.late])
-    rows = np.flatnonzero(now > NOTE)
+    rows = np.flatnonzero(now > HALF)
     if not len(rows):
         return []
     worst = int(rows[np.argmax(now[rows])])
-    grave = now[worst] > WARNING and seen.learning.poor(GAIN)
     said = f"{share(float(now[worst]))} of the units of {seen.name(worst)} hardly fire beside the others."
     return [
         Finding(
             "dormant_units",
-            Severity.WARNING if grave else Severity.NOTE,
+            Severity.NOTE,
             said,
             seen.names(rows),
             seen.name(worst),
-            seen.since(table[:, worst] > NOTE),
+            seen.since(table[:, worst] > HALF),
             "share of dormant units",
             float(now[worst]),
-            NOTE,
+            HALF,
             len(seen),
             (
                 "the layer is wider than the task asks for",

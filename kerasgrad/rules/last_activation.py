@@ -5,13 +5,16 @@ Why it hurts: a softmax over one unit is always 1; a ReLU cannot give half of th
 off; a cross-entropy of numbers that are no probabilities is meaningless.
 Threshold and source: none; the table below. Keras 3 takes cross-entropies from the logits that the last activation
 leaves behind, whatever that activation was: `Dense(1, activation="softmax")` trains with the loss of a sigmoid and
-predicts a constant.
+predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
+lie beyond what the activation can give.
 Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7.
-Remedies: use_sigmoid, use_softmax, use_linear_output, set_from_logits.
+Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits.
 References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
 """
 
 from __future__ import annotations
+
+import math
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
@@ -19,6 +22,12 @@ from kerasgrad.rules.learning import of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
 
 GAIN = 0.7
+_ONE, _TWO = ("sigmoid", "hard_sigmoid", "softmax"), ("tanh", "hard_tanh")
+FARTHEST = {
+    "mean_squared_error": dict.fromkeys(_ONE, 1.0) | dict.fromkeys(_TWO, 4.0),
+    "mean_absolute_error": dict.fromkeys(_ONE, 1.0) | dict.fromkeys(_TWO, 2.0),
+}
+"""Loss by the last activation that cannot be exceeded while targets lie within its range; penalties apart."""
 NO_PROBABILITIES = ("relu", "relu6", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential", "tanh")
 
 
@@ -55,6 +64,9 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
     if severity is None and kind in ("relu", "relu6"):
         severity, remedies = Severity.WARNING, ("use_linear_output",)
         said = f"The output passes a {kind}, which cannot be negative and may be off for good."
+    if severity is None and seen.learning.now > FARTHEST.get(loss, {}).get(kind, math.inf):
+        severity, remedies = Severity.WARNING, ("use_linear_output", "scale_targets")
+        said = f"Targets lie beyond what a {kind} can give: it could not be wrong by a {loss} of {seen.learning.now:.3g}."
     accuracy, _ = of_epochs(seen.run, "accuracy")
     if severity is None and len(accuracy) and "crossentropy" not in loss and kind == "linear":
         severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax")

@@ -31,6 +31,10 @@ LAST = 10
 """Samples at most whose median loss is that of now, where no epoch's mean is known."""
 
 
+LASTING = 3
+"""Epochs at the end that say how held-out data fare: BatchNormalization predicts badly at first, as its statistics lag."""
+
+
 @dataclass(frozen=True)
 class Learning:
     """How far it has come; NaN where it cannot be told.
@@ -41,6 +45,7 @@ class Learning:
         best: lowest loss of an epoch, or of a tenth of the samples.
         constant: loss of a constant prediction.
         gain: share of what the constant prediction leaves open that was learnt.
+        held_out: the same on held-out data, float64 by epoch, empty where none were held out.
         fall: (start - now) / |start|.
         losses: loss by epoch, or smoothed over the samples, at `steps`.
         batches: training batches that it rests on.
@@ -51,6 +56,7 @@ class Learning:
     best: float
     constant: float
     gain: float
+    held_out: NDArray[np.float64]
     fall: float
     losses: NDArray[np.float64]
     steps: NDArray[np.int64]
@@ -67,6 +73,10 @@ class Learning:
     def poor(self, gain: float) -> bool:
         """Whether it is known that less than that was gained. Of what is not known, the loss must have moved little."""
         return self.gain < gain if not math.isnan(self.gain) else self.fall < gain
+
+    def useless(self, gain: float) -> bool:
+        """Whether less than that was gained, be it in training or, of late, on held-out data."""
+        return self.poor(gain) or (len(self.held_out) >= LASTING and bool((self.held_out[-LASTING:] < gain).all()))
 
 
 def learning(run: Run, index: NDArray[np.int64]) -> Learning:
@@ -91,7 +101,7 @@ def learning(run: Run, index: NDArray[np.int64]) -> Learning:
     constant, gain = _gain(run, index, start, now)
     fall = (start - now) / max(abs(start), 1e-30) if not math.isnan(now) else math.nan
     batches = int(max(ends[-1] if len(ends) else 0, steps[-1] + 1 if len(steps) else 0))
-    return Learning(start, now, best, constant, gain, fall, epochs, ends, batches)
+    return Learning(start, now, best, constant, gain, _held_out(run, constant, gain, now), fall, epochs, ends, batches)
 
 
 def of_epochs(run: Run, metric: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -141,6 +151,18 @@ def _gain(run: Run, index: Any, start: float, now: float) -> tuple[float, float]
         resolved = spread / (spread + now) if spread + now > 0 else math.nan
         return math.nan, min(resolved, 1 - now / start) if start > 0 else resolved
     return math.nan, 1 - now / start if start > 0 else math.nan
+
+
+def _held_out(run: Run, constant: float, gain: float, now: float) -> NDArray[np.float64]:
+    """The gain on held-out data by epoch; NaN where it cannot be told."""
+    losses, _ = of_epochs(run, "val_loss")
+    losses = losses[np.isfinite(losses)]
+    if not math.isnan(constant):
+        return np.asarray(1 - losses / constant)
+    if run.facts.get("loss_function") == "mean_squared_error" and 0 < gain < 1:
+        variance = now * gain / (1 - gain)
+        return np.asarray(variance / (variance + losses))
+    return np.full(len(losses), np.nan)
 
 
 def _by_accuracy(run: Run, classes: int) -> float:

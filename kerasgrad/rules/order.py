@@ -1,6 +1,7 @@
 """What follows from what: a dead layer makes the signal vanish below it, so that only the dead layer is worth a warning.
 
-A finding that follows from another of the same run, which is a warning itself, becomes a note that names it.
+A finding that follows from another of the same run, which is a warning itself and shows no later, becomes a note that
+names it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "saturated_units": ("non_finite",),
     "vanishing_gradient": ("non_finite", "dead_units", "saturated_units", "disconnected"),
     "exploding_gradient": ("non_finite", "exploding_activation"),
-    "dormant_units": ("dead_units",),
     "unbalanced_layers": ("disconnected", *_OF_LAYERS),
     "frozen_layer": ("disconnected", *_OF_LAYERS),
 }
 """By ailment those that bring it about."""
+LATER = 10
+"""Steps by which a cause may show after its effect; each rule has its own threshold, and samples have gaps."""
 
 
 def demoted(findings: Sequence[Finding]) -> list[Finding]:
@@ -33,12 +35,19 @@ def demoted(findings: Sequence[Finding]) -> list[Finding]:
     Returns:
         As many, in the same order.
     """
-    grave = {f.rule for f in findings if f.severity >= Severity.WARNING}
+    grave = [f for f in findings if f.severity >= Severity.WARNING]
     return [_demoted(finding, grave) for finding in findings]
 
 
-def _demoted(finding: Finding, grave: set[str]) -> Finding:
-    roots = [root for root in ROOTS.get(finding.rule, ()) if root in grave]
+def _explains(root: Finding, finding: Finding) -> bool:
+    """Whether it shows no later; what a wholly dead layer cuts off it explains in any case."""
+    in_time = root.since is None or finding.since is None or root.since <= finding.since + LATER
+    return in_time or (root.rule == "dead_units" and root.measured >= 1)
+
+
+def _demoted(finding: Finding, grave: Sequence[Finding]) -> Finding:
+    before = {f.rule for f in grave if _explains(f, finding)}
+    roots = [root for root in ROOTS.get(finding.rule, ()) if root in before]
     if not roots or finding.severity < Severity.WARNING:
         return finding
     return dataclasses.replace(

@@ -6,7 +6,8 @@ Threshold and source: a last `val_loss` 10 % above its lowest (AutoTrainer) whil
 warning if over the last 3 epochs the gain on held-out data was below half of that in training, and the held-out accuracy is
 less than half way from chance to perfect: then what was learnt is of little use.
 Known false alarms: over-confident classifiers, whose loss rises while their accuracy stays: a note. In its first epochs
-BatchNormalization predicts badly, since its moving statistics lag: hence 3 epochs. It is a finding of training: the
+BatchNormalization predicts badly, since its moving statistics lag: hence 3 epochs, 300 batches where there is a
+normalisation, and no warning while the held-out gain still rises. It is a finding of training: the
 gradients of an overfitted net are in order.
 Remedies: stop_early, add_dropout, add_weight_decay, more_data, check_labels, lower_batchnorm_momentum.
 References: Prechelt 1998, Early stopping, but when?
@@ -14,20 +15,19 @@ References: Prechelt 1998, Early stopping, but when?
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
-from kerasgrad.rules.learning import of_epochs, outputs
+from kerasgrad.rules.learning import LASTING, of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
 
 RISE = 1.1
 GAIN = 0.05
-LASTING = 3
-"""Epochs at the end over which the held-out gain is low."""
+RISING = 0.1
+"""Held-out gain that these epochs may add without being taken for a net that catches up."""
+SETTLED = 300
+"""Batches until the statistics of a normalisation have settled; with Keras' momentum 5 % of their start is left by then."""
 SHARE = 0.5
 """Share of the gain in training that held-out data should see; and of the way from chance to perfect, for accuracy."""
 
@@ -42,9 +42,9 @@ def overfitting(seen: Evidence) -> Verdict:
     if len(held_out) < 2 or len(training) < 2:
         return "the fit has no val_loss of two epochs"
     low, learning = int(np.argmin(held_out)), seen.learning
-    gains = _held_out_gain(seen, held_out[-LASTING:])
-    behind = len(held_out) >= LASTING and bool((gains < SHARE * learning.gain).all())
-    bad = behind and learning.gain > GAIN and not _accurate(seen)
+    gains = learning.held_out[-LASTING:]
+    behind = len(gains) >= LASTING and bool((gains < SHARE * learning.gain).all()) and gains[-1] < gains[0] + RISING
+    bad = behind and learning.gain > GAIN and _settled(seen) and not _accurate(seen)
     rises = (
         held_out[low] > 0 and held_out[-1] > RISE * held_out[low] and training[-1] < training[min(low, len(training) - 1)]
     )
@@ -78,15 +78,9 @@ def overfitting(seen: Evidence) -> Verdict:
     ]
 
 
-def _held_out_gain(seen: Evidence, held_out: Any) -> Any:
-    """The gain, see `rules.learning`, on held-out data, by epoch; NaN where it cannot be told."""
-    learning = seen.learning
-    if not math.isnan(learning.constant):
-        return 1 - held_out / learning.constant
-    if seen.run.facts.get("loss_function") == "mean_squared_error" and 0 < learning.gain < 1:
-        variance = learning.now * learning.gain / (1 - learning.gain)
-        return variance / (variance + held_out)
-    return np.full(len(held_out), np.nan)
+def _settled(seen: Evidence) -> bool:
+    """Whether predictions can be trusted: moving statistics, if there are any, have come to where they belong."""
+    return seen.learning.batches >= SETTLED or not any(path.endswith("/gamma") for path in seen.run.variables)
 
 
 def _accurate(seen: Evidence) -> bool:

@@ -4,11 +4,13 @@ What it sees: the size of the inputs, read off the gradients of the first layer:
 signal, its bias's the sum of the signal, so that ||dL/dW|| / ||dL/db|| is about the length of an input, and divided by
 sqrt(fan-in) its RMS. No data are looked at. Before a normalisation the bias has no gradient but rounding noise; so the
 RMS of the layer's first outputs over its kernel scale rms(w) sqrt(fan-in) is taken as well, where its activation is
-linear or a ReLU, and the smaller one counts.
+linear or a ReLU, and the smaller one counts. Of a recurrent layer the gradient of the kernel is a sum of input times
+signal over the time steps, that of the recurrent kernel of state times signal: so the input is as much larger than the
+state, whose RMS is that of the outputs.
 Why it hurts: the first step of the weights is as many times too large; units die or saturate, the loss begins far too
 high.
-Threshold and source: an RMS above 10 with a gain below 0.95 is a warning, or above 3 a note (UMLAUT and DeepDiagnosis
-ask for values within [-1, 1]).
+Threshold and source: an RMS above 10 with a gain below 0.95 is a warning, above 100 also if that gain is missing on
+held-out data alone; above 3 it is a note (UMLAUT and DeepDiagnosis ask for values within [-1, 1]).
 Known false alarms: nets that begin with a normalisation or an embedding are not judged. Nets that learn all the same
 get a note.
 Remedies: standardize_inputs, rescale_pixels, add_input_normalization.
@@ -23,7 +25,7 @@ from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import START, Evidence, median
 from kerasgrad.rules.rule import Verdict, rule
 
-NOTE, WARNING = 3.0, 10.0
+NOTE, WARNING, FAR = 3.0, 10.0, 100.0
 GAIN = 0.95
 HALVED = {"linear": 1.0, "relu": 0.5, "leaky_relu": 0.5, "relu6": 0.5}
 """What these activations leave of the mean square of a symmetric input."""
@@ -37,20 +39,20 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
         return "no layer has variables"
     first = seen.learners[0]
     own = np.flatnonzero(seen.owners == first)
-    kinds = [run.variables[i].rpartition("/")[2] for i in own]
-    if sorted(kinds) != ["bias", "kernel"] or first > np.flatnonzero(np.isfinite(seen.layer("activation_mean")[0]))[0] + 1:
+    kinds = {run.variables[i].rpartition("/")[2]: int(i) for i in own}
+    fed = first <= np.flatnonzero(np.isfinite(seen.layer("activation_mean")[0]))[0] + 1
+    if len(own) != len(kinds) or kinds.keys() - {"recurrent_kernel"} != {"kernel", "bias"} or not fed:
         return f"{seen.name(first)}, the first layer with weights, is not one kernel and one bias fed by the inputs"
-    kernel, bias = own[kinds.index("kernel")], own[kinds.index("bias")]
-    norms = seen.variable("gradient_norm")[:START]
-    fan_in = run.schema.sizes[kernel] / run.schema.sizes[bias]
-    given = (norms[:, bias] > 0) & (seen.variable("gradient_zeros")[:START, kernel] < 1)
-    size = float(median(norms[given, kernel] / norms[given, bias]) / np.sqrt(fan_in)) if given.any() else float("nan")
-    size = float(np.fmin(size, _by_outputs(seen, first, kernel, bias)))
+    if "recurrent_kernel" in kinds:
+        size, samples = _by_states(seen, first, kinds["kernel"], kinds["recurrent_kernel"])
+    else:
+        size, samples = _by_bias(seen, kinds["kernel"], kinds["bias"])
+        size = float(np.fmin(size, _by_outputs(seen, first, kinds["kernel"], kinds["bias"])))
     if np.isnan(size):
         return f"no gradient reaches {seen.name(first)}"
     if size <= NOTE:
         return []
-    grave = size > WARNING and seen.learning.poor(GAIN)
+    grave = size > WARNING and (seen.learning.poor(GAIN) or (size > FAR and seen.learning.useless(GAIN)))
     said = (
         f"The inputs of {seen.name(first)} have an RMS of about {size:.3g}, by its gradients; about 1 is what layers expect."
     )
@@ -65,11 +67,35 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
             "RMS of the inputs",
             size,
             WARNING if grave else NOTE,
-            int(given.sum()),
+            samples,
             ("pixels from 0 to 255", "columns in their own units, of which the largest rules"),
             ("standardize_inputs", "rescale_pixels", "add_input_normalization"),
         )
     ]
+
+
+def _by_bias(seen: Evidence, kernel: int, bias: int) -> tuple[float, int]:
+    """RMS of the inputs by the gradients of kernel and bias, NaN if none arrives; and the samples that it rests on."""
+    norms = seen.variable("gradient_norm")[:START]
+    given = (norms[:, bias] > 0) & (seen.variable("gradient_zeros")[:START, kernel] < 1)
+    if not given.any():
+        return float("nan"), 0
+    fan_in = seen.run.schema.sizes[kernel] / seen.run.schema.sizes[bias]
+    return float(median(norms[given, kernel] / norms[given, bias]) / np.sqrt(fan_in)), int(given.sum())
+
+
+def _by_states(seen: Evidence, row: int, kernel: int, recurrent: int) -> tuple[float, int]:
+    """The same by the gradients of kernel K and recurrent kernel U, `[inputs or units, gates x units]`, and the states.
+
+    ||dL/dK|| / sqrt(inputs) is to ||dL/dU|| / sqrt(units) as the RMS of the inputs to that of the states; the sizes of
+    the kernels are as inputs to units.
+    """
+    norms, sizes = seen.variable("gradient_norm")[:START], seen.run.schema.sizes
+    given = (norms[:, recurrent] > 0) & (norms[:, kernel] > 0)
+    if not given.any():
+        return float("nan"), 0
+    ratio = norms[given, kernel] / norms[given, recurrent] * np.sqrt(sizes[recurrent] / sizes[kernel])
+    return float(median(ratio * seen.magnitude()[:START][given, row])), int(given.sum())
 
 
 def _by_outputs(seen: Evidence, row: int, kernel: int, bias: int) -> float:

@@ -49,20 +49,21 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     steep = drop.max() >= DROP_WARNING
     certain = seen.learning.poor(GAIN if steep else GAIN_SLIGHT) or drop.max() >= DROP_ALWAYS
     depth = start_of_drop(now)
+    start = rows[-2] if depth is None else _within(seen, rows[depth - 1], rows[depth])
     ratio = float(10 ** -drop.max())
     each = log10(signal)
     since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
     since = int(seen.steps[0]) if since is None else since
-    even = depth == len(now) - 1
-    where = "it fades from layer to layer" if even else f"most of it is lost in {seen.name(rows[depth])}"
+    where = "it fades from layer to layer" if depth is None else f"most of it is lost in {seen.name(start)}"
+    lower = rows[:depth] if depth is not None else rows[:-1]
     said = f"{seen.name(rows[0])} receives {ratio:.1e} of the signal that the last layers receive; {where}."
     return [
         Finding(
             "vanishing_gradient",
             Severity.WARNING if certain else Severity.NOTE,
             said,
-            seen.names(rows[:depth][now[:depth] < now.max() - DROP / 2]),
-            seen.name(rows[depth]),
+            seen.names(lower[now[: len(lower)] < now.max() - DROP / 2]),
+            seen.name(start),
             since,
             "signal at the first layers / at the last",
             ratio,
@@ -89,12 +90,20 @@ def above(signal: Any) -> Any:
     return np.fmax.accumulate(signal[..., ::-1], axis=-1)[..., ::-1][..., 1:]
 
 
-def start_of_drop(now: Any) -> int:
-    """The layer through which most of the signal is lost, or, if it fades evenly, the uppermost hidden layer.
+def start_of_drop(now: Any) -> int | None:
+    """Depth of the layer in or just below which most of the signal is lost, None if it fades evenly.
 
     Args:
         now: logarithm of the signal by depth.
     """
     steps = np.diff(below(np.append(now, now[-1])))
     largest = int(np.argmax(steps))
-    return largest + 1 if steps[largest] > np.maximum(steps, 0).sum() / 2 else len(now) - 1
+    return largest + 1 if steps[largest] > np.maximum(steps, 0).sum() / 2 else None
+
+
+def _within(seen: Evidence, lower: Any, upper: Any) -> Any:
+    """Row of the layer that loses most between two that own weights: one of those without weights, or the upper one."""
+    signal = log10(median(seen.layer("signal_rms")[seen.late, lower : upper + 1]))
+    if not np.isfinite(signal).all():
+        return upper
+    return lower + 1 + int(np.argmax(np.diff(signal)))

@@ -1,0 +1,69 @@
+"""What a net is like before its first step: the size of each layer's outputs beside the one before, and of its kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.evidence import Evidence, log10
+
+POSITIVE = ("softmax", "sigmoid", "hard_sigmoid")
+BOUNDED = (*POSITIVE, "tanh")
+"""Activations whose outputs do not grow with what goes in; those of a tanh at least shrink with it."""
+KERNELS = ("kernel", "pointwise_kernel")
+UNSEEN = "the run does not show the first step"
+"""Why a run that was watched from later on cannot be judged."""
+
+
+def sizes(seen: Evidence, without: tuple[str, ...]) -> tuple[Any, Any]:
+    """How large the outputs are at the first sample; it is taken before the first update.
+
+    Args:
+        seen: a run that shows the first step.
+        without: activations of layers to leave out.
+
+    Returns:
+        Rows of the layers with weights whose output was measured and is not zero; and log10 of the RMS of each.
+    """
+    size = seen.magnitude()[0]
+    out = np.array([kind in without for kind in seen.run.schema.activations])
+    rows = np.array([row for row in seen.learners if np.isfinite(size[row]) and not out[row] and size[row] > 0], int)
+    return rows, log10(size[rows])
+
+
+def kernel_scale(seen: Evidence) -> Any:
+    """rms(w) sqrt(fan-in) of each layer's kernel at the first sample, `[layers]`; NaN where there is none or it is 0."""
+    run, scale = seen.run, np.full(len(seen.run.layers), np.nan)
+    norms = seen.variable("weight_norm")[0]
+    for row in seen.learners:
+        own = np.flatnonzero(seen.owners == row)
+        kernels = [i for i in own if run.variables[i].rpartition("/")[2].startswith(KERNELS)]
+        units = [run.schema.sizes[i] for i in own if run.variables[i].rpartition("/")[2].startswith("bias")]
+        if len(kernels) == 1 and units and norms[kernels[0]] > 0:
+            # norm / sqrt(size) is the RMS, size / units the fan-in.
+            scale[row] = norms[kernels[0]] / np.sqrt(units[0])
+    return scale
+
+
+def finding(
+    seen: Evidence, rule: str, rows: Any, start: Any, said: str, measured: tuple[str, float, float], gain: float,
+    causes: tuple[str, ...], remedies: tuple[str, ...],
+) -> Finding:  # fmt: skip
+    """A finding about the first step.
+
+    Args:
+        seen: the run.
+        rule: its name.
+        rows: layers that have it.
+        start: the first of them.
+        said: what was found.
+        measured: quantity, value, threshold.
+        gain: below it, see `rules.learning`, it is a warning.
+        causes: the likeliest first.
+        remedies: by name.
+    """
+    severity = Severity.WARNING if seen.learning.useless(gain) else Severity.NOTE
+    layers, name = seen.names(np.union1d(rows, [start]).astype(int)), seen.name(start)
+    return Finding(rule, severity, said, layers, name, int(seen.steps[0]), *measured, 1, causes, remedies)
