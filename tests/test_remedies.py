@@ -142,6 +142,7 @@ def _trains(model: Any, batch: int) -> None:
     x = np.random.default_rng(1).normal(size=(batch, *model.input_shape[1:])).astype("float32")
     shape = (batch, 1) if model.output_shape[-1] == 1 else (batch,)
     y = np.random.default_rng(2).integers(0, 2, shape).astype("float32")
+    model.run_eagerly = True  # quicker than tracing, for one step
     assert np.isfinite(model.train_on_batch(x, y)[0])
 
 

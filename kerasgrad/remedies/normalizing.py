@@ -121,14 +121,16 @@ def _inserted(graph: Graph, norm: Norm) -> Edit:
         fused = activation_of(layer).name != "linear"
         replace = {"replace": (layer, functools.partial(copied, layer, activation="linear"))} if fused else {}
         edit.add(said, **replace)
-        edit.around[id(block.first)] = _normalized(norm, layer.activation if fused else None)
+        edit.around[id(block.first)] = _normalized(norm, layer.activation if fused else None, graph)
     return edit
 
 
-def _normalized(norm: Norm, activation: Any) -> Any:
+def _normalized(norm: Norm, activation: Any, graph: Graph) -> Any:
     def run(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
-        outputs = norm(seen, f"{layer.name}_norm")(layer(*args, **kwargs))
-        return outputs if activation is None else keras.layers.Activation(activation, name=f"{layer.name}_act")(outputs)
+        outputs = norm(seen, graph.free(f"{layer.name}_norm"))(layer(*args, **kwargs))
+        if activation is None:
+            return outputs
+        return keras.layers.Activation(activation, name=graph.free(f"{layer.name}_act"))(outputs)
 
     return run
 
