@@ -475,6 +475,19 @@ PREFIXES = (
 )
 
 
+def test_names_that_the_model_has_are_not_taken_twice() -> None:
+    """Of a pre-activation net, in which `hidden02_norm` and `hidden02_sum` stand where they are not looked for."""
+    model = compiled(zoo.build("plain.pre_activation", depth=4))
+    inputs = keras.Input((4,))
+    x = layers.Dense(4, "tanh", name="b_norm")(layers.Dense(4, "tanh", name="b")(inputs))
+    clash = compiled(keras.Model(inputs, layers.Dense(3, "softmax", name="b_sum")(layers.Dense(4, "tanh", name="c")(x))))
+    for remedy in ("add_normalization", "add_shortcuts", "use_prelu", "add_dropout"):
+        for one in (model, clash):
+            remedies.apply(remedy, one)
+    assert remedies.apply("add_normalization", clash).model.get_layer("b_norm_2") is not None
+    assert remedies.apply("add_normalization", model).model is None  # pre-norm: what each layer is given is normalised
+
+
 SMALL: dict[str, dict[str, Any]] = {
     "plain": {"depth": 5},
     "recurrent": {"input_shape": (9, 2)},

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerasgrad.remedies.graph import Edit, Graph, Seen, copied
-from kerasgrad.remedies.places import blocks, feeds_forward
+from kerasgrad.remedies.places import blocks, feeds_forward, is_fed_normalized
 from kerasgrad.remedies.remedy import Given, by_graph
 from kerasgrad.taps.activations import activation_of
 
@@ -25,8 +25,8 @@ def add_normalization(given: Given, graph: Graph) -> Edit:
     """Normalisation before the activation of each hidden layer: layer normalisation for dense ones, batch for others.
 
     Others are convolutions, and layers that saturate: what all examples have in common, in which a deep net of sigmoids
-    drowns, layer normalisation leaves where it is. Where a block is normalised already nothing changes. All weights are
-    kept; the new layers are called `NAME_norm`, and an activation that was part of the layer becomes `NAME_act`. It does
+    drowns, layer normalisation leaves where it is. Where a block, or what it is given, is normalised already nothing
+    changes. All weights are kept; the new layers are called `NAME_norm`, and an activation that was part of the layer becomes `NAME_act`. It does
     not reach into recurrent layers and attention.
 
     Source: Ioffe & Szegedy 2015, Batch normalization; Ba, Kiros & Hinton 2016, Layer normalization.
@@ -114,7 +114,7 @@ def set_use_bias_false(given: Given, graph: Graph) -> Edit:
 def _inserted(graph: Graph, norm: Norm) -> Edit:
     edit = Edit()
     for block in blocks(graph):
-        if not feeds_forward(block.first.layer) or block.normalized:
+        if not feeds_forward(block.first.layer) or block.normalized or is_fed_normalized(graph, block):
             continue
         layer = block.first.layer
         said = f"{block.first.path}: {type(norm(block.first, 'norm')).__name__} before its activation"
