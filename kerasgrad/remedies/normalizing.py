@@ -26,8 +26,8 @@ def add_normalization(given: Given, graph: Graph) -> Edit:
 
     Others are convolutions, and layers that saturate: what all examples have in common, in which a deep net of sigmoids
     drowns, layer normalisation leaves where it is. Where a block, or what it is given, is normalised already nothing
-    changes. All weights are kept; the new layers are called `NAME_norm`, and an activation that was part of the layer becomes `NAME_act`. It does
-    not reach into recurrent layers and attention.
+    changes. All weights are kept; the new layers are called `NAME_norm`, and an activation that was part of the layer
+    becomes `NAME_act`. It does not reach into recurrent layers and attention.
 
     Source: Ioffe & Szegedy 2015, Batch normalization; Ba, Kiros & Hinton 2016, Layer normalization.
     """
