@@ -18,11 +18,11 @@ from kerasgrad.prescription import Trial
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 8)).astype("float32")
 Y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype("int64")
-GIVEN: dict[str, Any] = {"steps": 80, "verbose": 0}
+GIVEN: dict[str, Any] = {"steps": 60, "verbose": 0}
 
 
 def net(rate: float = 5e-3, **given: Any) -> Any:
-    stack = [layers.Dense(16, activation="relu", name=f"hidden{i}", **given) for i in (1, 2, 3)]
+    stack = [layers.Dense(16, activation="relu", name=f"hidden{i}", **given) for i in (1, 2)]
     model = keras.Sequential([keras.Input((8,)), *stack, layers.Dense(2, activation="softmax", name="end")], name="net")
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
@@ -70,6 +70,7 @@ def test_a_healthy_model_is_left_alone() -> None:
     assert not found and found.model is model and len(found.trials) == 1 and "left alone" in repr(found)
 
 
+@pytest.mark.slow
 def test_where_nothing_helps_it_says_so() -> None:
     model = net(rate=1e-3)
     noise = RANDOM.integers(0, 2, 600)

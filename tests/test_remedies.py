@@ -142,6 +142,7 @@ def _trains(model: Any, batch: int) -> None:
     x = np.random.default_rng(1).normal(size=(batch, *model.input_shape[1:])).astype("float32")
     shape = (batch, 1) if model.output_shape[-1] == 1 else (batch,)
     y = np.random.default_rng(2).integers(0, 2, shape).astype("float32")
+    model.run_eagerly = True  # quicker than tracing, for one step
     assert np.isfinite(model.train_on_batch(x, y)[0])
 
 
@@ -472,6 +473,20 @@ PREFIXES = (
     r"(use|add|set|lower|raise|reset|replace|check|find|clip|standardize|rescale|warm|stop|more|larger|decay|guard|weigh"
     r"|shorten|narrow|remove|call|scale|normalize)_\w+"
 )
+
+
+def test_names_that_the_model_has_are_not_taken_twice() -> None:
+    """Of a pre-activation net, in which `hidden02_norm` and `hidden02_sum` stand where they are not looked for."""
+    model = compiled(zoo.build("plain.pre_activation", depth=4))
+    inputs = keras.Input((4,))
+    x = layers.Dense(4, "tanh", name="b_norm")(layers.Dense(4, "tanh", name="b")(inputs))
+    clash = compiled(keras.Model(inputs, layers.Dense(3, "softmax", name="b_sum")(layers.Dense(4, "tanh", name="c")(x))))
+    for remedy in ("add_normalization", "add_shortcuts", "use_prelu", "add_dropout"):
+        for one in (model, clash):
+            remedies.apply(remedy, one)
+    assert remedies.apply("add_normalization", clash).model.get_layer("b_norm_2") is not None
+    # What the other layers are given is normalised already.
+    assert [line.partition(":")[0] for line in remedies.apply("add_normalization", model).changed] == ["hidden01"]
 
 
 SMALL: dict[str, dict[str, Any]] = {

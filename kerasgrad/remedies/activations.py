@@ -54,11 +54,11 @@ def use_prelu(given: Given, graph: Graph) -> Edit:
     for block in blocks(graph):
         for call in block.calls:
             if activation_of(call.layer).name in RECTIFIERS:
-                _with_prelu(edit, call)
+                _with_prelu(edit, graph, call)
     return edit
 
 
-def _with_prelu(edit: Edit, call: Seen) -> None:
+def _with_prelu(edit: Edit, graph: Graph, call: Seen) -> None:
     shape = call.outputs[0].shape
 
     def prelu(name: str) -> Any:
@@ -70,7 +70,7 @@ def _with_prelu(edit: Edit, call: Seen) -> None:
         edit.add(said, replace=(call.layer, lambda: prelu(call.layer.name)))
         return
     edit.add(said, replace=(call.layer, lambda: copied(call.layer, activation="linear")))
-    edit.around[id(call)] = lambda seen, layer, args, kwargs: prelu(f"{layer.name}_act")(layer(*args, **kwargs))
+    edit.around[id(call)] = lambda seen, layer, args, kwargs: prelu(graph.free(f"{layer.name}_act"))(layer(*args, **kwargs))
 
 
 def _swapped(graph: Graph, old: Collection[str], new: str, redraw: bool) -> Edit:

@@ -118,12 +118,12 @@ def add_dropout(given: Given, graph: Graph) -> Edit:
         dropped = any(isinstance(call.layer, keras.layers.Dropout) for call in block.calls)
         if feeds_forward(block.first.layer) and not dropped:
             edit.said.append(f"{block.last.path}: dropout of {RATE:g} behind it")
-            edit.around[id(block.last)] = _dropped
+            edit.around[id(block.last)] = functools.partial(_dropped, graph)
     return edit
 
 
-def _dropped(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
-    return keras.layers.Dropout(RATE, name=f"{layer.name}_dropout")(layer(*args, **kwargs))
+def _dropped(graph: Graph, seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
+    return keras.layers.Dropout(RATE, name=graph.free(f"{layer.name}_dropout"))(layer(*args, **kwargs))
 
 
 def unfreeze(given: Given, graph: Graph) -> Edit:

@@ -33,11 +33,11 @@ def standardize_inputs(given: Given, graph: Graph) -> Edit:
         typical = float(np.sqrt(np.mean(deviation**2))) or 1.0
         variance = np.maximum(deviation, LEAST_DEVIATION * typical) ** 2
         if np.abs(mean).max() > typical / 10 or not 0.5 < typical < 2:
-            edit.inputs = lambda t: keras.layers.Normalization(-1, mean, variance, name=_beside(t))(t)
+            edit.inputs = lambda t: keras.layers.Normalization(-1, mean, variance, name=_beside(graph, t))(t)
             edit.said.append(f"inputs: mean {mean.mean():.3g} and deviation {typical:.3g} of the sample -> 0 and 1")
     elif given.finding is not None and given.finding.rule == "unscaled_inputs" and _floats(graph):
         size = given.finding.measured
-        edit.inputs = lambda t: keras.layers.Rescaling(1 / size, name=_beside(t))(t)
+        edit.inputs = lambda t: keras.layers.Rescaling(1 / size, name=_beside(graph, t))(t)
         edit.said.append(f"inputs: divided by {size:.3g}, their RMS by the finding")
     return edit
 
@@ -53,7 +53,7 @@ def rescale_pixels(given: Given, graph: Graph) -> Edit:
     fits = _floats(graph) and (values is None or (values.min() >= 0 and 1.5 < values.max() <= 255))
     if not fits or graph.inner:
         return Edit()
-    return Edit(inputs=lambda t: keras.layers.Rescaling(1 / 255, name=_beside(t))(t), said=["inputs: divided by 255"])
+    return Edit(inputs=lambda t: keras.layers.Rescaling(1 / 255, name=_beside(graph, t))(t), said=["inputs: divided by 255"])
 
 
 def add_input_normalization(given: Given, graph: Graph) -> Edit:
@@ -67,7 +67,8 @@ def add_input_normalization(given: Given, graph: Graph) -> Edit:
         return Edit()
     layer = {"center": False, "scale": False, "momentum": 0.9}
     return Edit(
-        inputs=lambda t: keras.layers.BatchNormalization(**layer, name=_beside(t))(t), said=["inputs: batch-normalised"]
+        inputs=lambda t: keras.layers.BatchNormalization(**layer, name=_beside(graph, t))(t),
+        said=["inputs: batch-normalised"],
     )
 
 
@@ -83,8 +84,8 @@ def _columns(given: Given, graph: Graph) -> Any:
     return np.asarray(leaves[0]) if len(leaves) == 1 else None
 
 
-def _beside(tensor: Any) -> str:
-    return f"{tensor.name}_scaled"
+def _beside(graph: Graph, tensor: Any) -> str:
+    return graph.free(f"{tensor.name}_scaled")
 
 
 def larger_batch(given: Given) -> Remedied:

@@ -6,6 +6,7 @@ the name and the weights of the one it was made from.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -68,6 +69,17 @@ class Graph:
             for tensor in {id(t): t for t in call.inputs}.values():
                 users.setdefault(id(tensor), []).append(call)
         return users
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return {call.layer.name for call in self.calls}
+
+    def free(self, name: str) -> str:
+        """A name for a new layer: this one, with a number behind it where the model has it already."""
+        numbered = (f"{name}_{number}" for number in itertools.count(2))
+        unused = next(n for n in itertools.chain([name], numbered) if n not in self._names)
+        self._names.add(unused)
+        return unused
 
     def maker(self, tensor: Any) -> Seen | None:
         """The call that gave a tensor, None for an input."""

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerasgrad.remedies.graph import Edit, Graph, Seen, copied
-from kerasgrad.remedies.places import blocks, feeds_forward
+from kerasgrad.remedies.places import blocks, feeds_forward, is_fed_normalized
 from kerasgrad.remedies.remedy import Given, by_graph
 from kerasgrad.taps.activations import activation_of
 
@@ -25,9 +25,9 @@ def add_normalization(given: Given, graph: Graph) -> Edit:
     """Normalisation before the activation of each hidden layer: layer normalisation for dense ones, batch for others.
 
     Others are convolutions, and layers that saturate: what all examples have in common, in which a deep net of sigmoids
-    drowns, layer normalisation leaves where it is. Where a block is normalised already nothing changes. All weights are
-    kept; the new layers are called `NAME_norm`, and an activation that was part of the layer becomes `NAME_act`. It does
-    not reach into recurrent layers and attention.
+    drowns, layer normalisation leaves where it is. Where a block, or what it is given, is normalised already nothing
+    changes. All weights are kept; the new layers are called `NAME_norm`, and an activation that was part of the layer
+    becomes `NAME_act`. It does not reach into recurrent layers and attention.
 
     Source: Ioffe & Szegedy 2015, Batch normalization; Ba, Kiros & Hinton 2016, Layer normalization.
     """
@@ -114,21 +114,23 @@ def set_use_bias_false(given: Given, graph: Graph) -> Edit:
 def _inserted(graph: Graph, norm: Norm) -> Edit:
     edit = Edit()
     for block in blocks(graph):
-        if not feeds_forward(block.first.layer) or block.normalized:
+        if not feeds_forward(block.first.layer) or block.normalized or is_fed_normalized(graph, block):
             continue
         layer = block.first.layer
         said = f"{block.first.path}: {type(norm(block.first, 'norm')).__name__} before its activation"
         fused = activation_of(layer).name != "linear"
         replace = {"replace": (layer, functools.partial(copied, layer, activation="linear"))} if fused else {}
         edit.add(said, **replace)
-        edit.around[id(block.first)] = _normalized(norm, layer.activation if fused else None)
+        edit.around[id(block.first)] = _normalized(norm, layer.activation if fused else None, graph)
     return edit
 
 
-def _normalized(norm: Norm, activation: Any) -> Any:
+def _normalized(norm: Norm, activation: Any, graph: Graph) -> Any:
     def run(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
-        outputs = norm(seen, f"{layer.name}_norm")(layer(*args, **kwargs))
-        return outputs if activation is None else keras.layers.Activation(activation, name=f"{layer.name}_act")(outputs)
+        outputs = norm(seen, graph.free(f"{layer.name}_norm"))(layer(*args, **kwargs))
+        if activation is None:
+            return outputs
+        return keras.layers.Activation(activation, name=graph.free(f"{layer.name}_act"))(outputs)
 
     return run
 

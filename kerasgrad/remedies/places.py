@@ -87,6 +87,16 @@ def blocks(graph: Graph) -> list[Block]:
     return found
 
 
+def is_fed_normalized(graph: Graph, block: Block) -> bool:
+    """Whether there is a normalisation, and nothing else but an activation, before a block, as in pre-norm nets."""
+    before = graph.before(block.first)
+    while before is not None and isinstance(before.layer, LEAVES_SHAPES):
+        if isinstance(before.layer, NORMALIZATIONS):
+            return True
+        before = graph.before(before)
+    return False
+
+
 def named(given: Given, graph: Graph) -> list[Block]:
     """The blocks that the finding names; all hidden ones where it names none."""
     all_of_them = blocks(graph)

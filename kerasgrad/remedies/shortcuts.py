@@ -36,13 +36,8 @@ def add_shortcuts(given: Given, graph: Graph) -> Edit:
         start = block.first.inputs[0]
         plain = tuple(start.shape[1:]) == tuple(block.last.outputs[0].shape[1:])
         edit.said.append(f"{block.last.path}: + {'its input' if plain else 'a projection of its input'}")
-        ways: list[Any] = []
-        scale = _scale(block, len(fit))
-        if block.first is block.last:
-            edit.around[id(block.first)] = _both(scale)
-        else:
-            edit.around[id(block.first)] = _remember(ways)
-            edit.around[id(block.last)] = _closed(ways, scale, block.first)
+        run = _around(block, _scale(block, len(fit)), graph)
+        edit.around |= {id(block.first): run, id(block.last): run}
     return edit
 
 
@@ -88,37 +83,28 @@ def _strides(start: Any, end: Any) -> tuple[int, ...] | None:
     return tuple(s // e for s, e in zip(start[1:-1], end[1:-1], strict=True))
 
 
-def _remember(ways: list[Any]) -> Any:
+def _around(block: Block, scale: float, graph: Graph) -> Any:
+    """Runs the calls of a block: remembers what the first is given and adds it to what the last gives."""
+    given: list[Any] = []
+
     def run(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
-        ways.append(args[0])
-        return layer(*args, **kwargs)
+        if seen is block.first:
+            given.append(args[0])
+        outputs = layer(*args, **kwargs)
+        return outputs if seen is not block.last else _summed(given.pop(), outputs, scale, block.first.layer.name, graph)
 
     return run
 
 
-def _closed(ways: list[Any], scale: float, first: Seen) -> Any:
-    def run(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
-        return _summed(ways.pop(), layer(*args, **kwargs), scale, first.layer.name)
-
-    return run
-
-
-def _both(scale: float) -> Any:
-    def run(seen: Seen, layer: Any, args: Any, kwargs: Any) -> Any:
-        return _summed(args[0], layer(*args, **kwargs), scale, layer.name)
-
-    return run
-
-
-def _summed(way: Any, branch: Any, scale: float, name: str) -> Any:
+def _summed(way: Any, branch: Any, scale: float, name: str, graph: Graph) -> Any:
     if scale != 1:
-        branch = keras.layers.Rescaling(scale, name=f"{name}_scale")(branch)
+        branch = keras.layers.Rescaling(scale, name=graph.free(f"{name}_scale"))(branch)
+    projection = {"use_bias": False, "name": graph.free(f"{name}_project")}
     if tuple(way.shape[1:-1]) != tuple(branch.shape[1:-1]):
-        strides = _strides(way.shape, branch.shape)
-        way = keras.layers.Conv2D(branch.shape[-1], 1, strides, use_bias=False, name=f"{name}_project")(way)
+        way = keras.layers.Conv2D(branch.shape[-1], 1, _strides(way.shape, branch.shape), **projection)(way)
     elif way.shape[-1] != branch.shape[-1]:
-        way = keras.layers.Dense(branch.shape[-1], use_bias=False, name=f"{name}_project")(way)
-    return keras.layers.Add(name=f"{name}_sum")([way, branch])
+        way = keras.layers.Dense(branch.shape[-1], **projection)(way)
+    return keras.layers.Add(name=graph.free(f"{name}_sum"))([way, branch])
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +154,7 @@ def use_pre_norm(given: Given, graph: Graph) -> Edit:
         moved = any(seen is post.norm for post in found)
         outputs = args[0] if moved else layer(*args, **kwargs)
         if seen is last:
-            outputs = keras.layers.LayerNormalization(epsilon=seen.layer.epsilon, name="final_norm")(outputs)
+            outputs = keras.layers.LayerNormalization(epsilon=seen.layer.epsilon, name=graph.free("final_norm"))(outputs)
         for old, new in zip(seen.outputs, keras.tree.flatten(outputs), strict=False):
             made[id(old)] = new
         return outputs
