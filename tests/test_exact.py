@@ -23,7 +23,9 @@ PER_STEP = (keras.layers.RNN, keras.layers.TimeDistributed)
 DEEP = {"mobilenet", "resnet50v2"}
 """So deep that a graph and an eager step differ by more than the tolerance (1.4e-5 in MobileNetV2's first gradients), with
 nobody watching; there the step runs eagerly too, like the twin, so that only the statistics are compared."""
-SLOW = {"mobilenet", "resnet50v2", "densenet", "transformer", "resnet_plain", "mlp_residual", "gru", "frozen"}
+SLOW = {
+    "mobilenet", "resnet50v2", "densenet", "transformer", "resnet_plain", "mlp_residual", "gru", "frozen", "bidirectional",
+}  # fmt: skip
 
 
 def first(data: Any) -> Any:

@@ -84,7 +84,9 @@ def outputs_of(model: keras.Model, paths: tuple[str, ...], x: Any, tape: tf.Grad
     return [x, *(caught[path] for path in paths)]
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    "name", ["dense", *(pytest.param(n, marks=pytest.mark.slow) for n in ("convolutional", "recurrent"))]
+)
 def test_singular_values_against_a_dense_decomposition(name: str) -> None:
     make, shape = NETS[name]
     model, x = make(), numbers(3, *shape)

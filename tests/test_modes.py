@@ -77,7 +77,7 @@ FIRST = slice(0, 1)
 
 
 @pytest.mark.parametrize(
-    "name", ["embedding", "subclassed", *map(slow, ["mlp", "cnn", "lstm", "transformer_mask", "nested"])]
+    "name", ["embedding", *map(slow, ["mlp", "cnn", "lstm", "subclassed", "transformer_mask", "nested"])]
 )
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_eager(name: str) -> None:
@@ -85,14 +85,14 @@ def test_eager(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mlp", "embedding", *map(slow, ["resnet", "lstm", "nested", "subclassed"])]
+    "name", ["mlp", *map(slow, ["embedding", "resnet", "lstm", "nested", "subclassed"])]
 )  # XLA draws other dropout
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_jit_compile(name: str) -> None:
     agree(fitted(made(name)), fitted(made(name, jit_compile=True)), 2e-5, FIRST, NOISY)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_an_odd_last_batch_does_not_build_the_step_again(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a graph one trace serves all sizes; XLA builds a step for each, so that there the last batch is not sampled."""
     traces = []
@@ -111,7 +111,7 @@ def test_an_odd_last_batch_does_not_build_the_step_again(compiled: bool, monkeyp
     assert len(traces) == 2 * even
 
 
-@pytest.mark.parametrize("name", ["mlp", "lstm"])
+@pytest.mark.parametrize("name", ["mlp", slow("lstm")])
 def test_steps_per_execution(name: str) -> None:
     single, several = fitted(made(name)), fitted(made(name, steps_per_execution=4))
     assert several.steps.tolist() == [3]
@@ -188,7 +188,7 @@ def test_kinds_of_data() -> None:
     agree(arrays, fitted(case, (_Batches(case)[i] for i in range(4)), steps_per_epoch=4))
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("policy", ["mixed_float16", slow("mixed_bfloat16")])
 @pytest.mark.parametrize("name", ["mlp", *map(slow, ["lstm", "resnet_plain"])])
 def test_mixed_precision(policy: str, name: str) -> None:
     """Unscaled, and within the epsilon of the half type."""
@@ -235,7 +235,7 @@ def mirrored() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
-@pytest.mark.parametrize("name", ["mlp", "embedding", *map(slow, ["lstm", "nested", "several_outputs"])])
+@pytest.mark.parametrize("name", ["mlp", *map(slow, ["embedding", "lstm", "nested", "several_outputs"])])
 def test_mirrored_strategy(name: str) -> None:
     """Two devices see half a batch each; the row is that of one device with the whole batch."""
     case = made(name)

@@ -57,7 +57,7 @@ WRAPS = {"eager": lambda step: step, "graph": tf.function, "xla": tf.function(ji
     [
         ("mlp_dropout", "graph"),
         ("mlp", "eager"),
-        ("mlp", "xla"),
+        pytest.param("mlp", "xla", marks=pytest.mark.slow),
         *(pytest.param(n, "graph", marks=pytest.mark.slow) for n in ("cnn", "lstm", "embedding")),
     ],
 )

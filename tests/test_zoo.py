@@ -255,6 +255,7 @@ def test_an_argument_out_of_range_is_named(name: str, override: dict[str, Any]) 
         zoo.build(name, **override)
 
 
+@pytest.mark.slow
 def test_sigmoid_cannot_learn_and_its_twins_can() -> None:
     """What the demo shows, measured: the signal is lost in the one and not in the others."""
     (x, y), _ = zoo.tasks.digits()

@@ -23,6 +23,10 @@ TEXTS = {
         "Keep arguments of logarithms, square roots and divisions in your own losses and layers away from zero:\n\n"
         "    keras.ops.log(keras.ops.maximum(x, 1e-7)); x / keras.ops.maximum(norm, 1e-7)"
     ),
+    "scale_targets": (
+        "Bring what the model is to predict into the range of its last activation, and back when it predicts:\n\n"
+        "    low, high = y.min(), y.max(); y = (y - low) / (high - low)"
+    ),
     "more_data": "Collect or augment more examples; layers such as RandomFlip and RandomCrop do it while the model trains.",
     "stop_early": (
         "Stop when the held-out loss no longer falls, and go back to the best weights:\n\n"
