@@ -89,7 +89,7 @@ class Evidence:
 
     @property
     def late(self) -> slice:
-        """The samples that say how things are now: of the second half of the steps, as the first ones are sampled densely."""
+        """The samples that say how things are now: those of the second half of the steps, as the first are dense."""
         count = min(max(len(self) // 4, LATE_LEAST), LATE)
         return slice(max(len(self) - count, second_half(self.steps)), None)
 
