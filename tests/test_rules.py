@@ -370,6 +370,22 @@ def test_samples_thrown_away_by_loss_scaling_do_not_count() -> None:
     assert not warnings_of(made(tables))
 
 
+def test_the_first_steps_do_not_say_how_things_are_now() -> None:
+    tables = {key: values[:12] for key, values in healthy().items()}
+    tables["overall", "loss"] = np.linspace(100.0, 50.0, 12)
+    tables["layer", "activation_std"][-2:, -1] = 8.0  # R^2 = 64 / (64 + 50)
+    schema = made(healthy(12), last="linear", units=1).schema
+    run = Run(schema, {"loss_function": "mean_squared_error"})
+    for index, step in enumerate([*range(10), 900, 1200]):
+        of: dict[str, Any] = {"layer": {}, "variable": {}, "overall": {}}
+        for (kind, name), values in tables.items():
+            of[kind][name] = values[index].astype(np.float32) if kind != "overall" else float(values[index])
+        run.append(Sample(step, 0.0, of["layer"], of["variable"], of["overall"]))
+    seen = Evidence(run)
+    assert list(seen.steps[seen.late]) == [900, 1200]
+    assert 0.3 < seen.learning.gain < 0.6
+
+
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:
     seen = Evidence(made(healthy()))
     holds = np.zeros(80, bool)

@@ -89,8 +89,9 @@ class Evidence:
 
     @property
     def late(self) -> slice:
-        """The samples that say how things are now."""
-        return slice(-min(max(len(self) // 4, LATE_LEAST), LATE), None)
+        """The samples that say how things are now: those of the second half of the steps, as the first are dense."""
+        count = min(max(len(self) // 4, LATE_LEAST), LATE)
+        return slice(max(len(self) - count, second_half(self.steps)), None)
 
     def name(self, row: Any) -> str:
         """Path of a layer."""
@@ -123,6 +124,11 @@ class Evidence:
 
 STEADY = 0.8
 """Share of the samples in which a condition holds that counts as lasting."""
+
+
+def second_half(steps: Any) -> int:
+    """Index of the first sample that is not of the first half of the steps; 0 if there is none."""
+    return int(np.searchsorted(steps, (steps[0] + steps[-1]) / 2)) if len(steps) else 0
 
 
 def first_broken(run: Run, kept: Any) -> int | None:

@@ -135,7 +135,8 @@ def outputs(run: Run) -> int:
 def _gain(run: Run, index: Any, start: float, now: float) -> tuple[float, float]:
     """Loss of the constant prediction and the gain."""
     name = str(run.facts.get("loss_function") or "")
-    late = index[-10:]
+    # By default most samples are of the first steps: how the output is now only those of the second half say.
+    late = index[np.searchsorted(run.steps[index], run.steps[index[-1:]].sum() / 2) :][-LAST:]
     mean, deviation = (_late(run, f"activation_{what}", late) for what in ("mean", "std"))
     if "categorical_crossentropy" in name:
         classes = outputs(run)
