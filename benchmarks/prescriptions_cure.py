@@ -6,7 +6,8 @@
 Cured: trained as long as its healthy twin, the net has at least 90 % of the twin's gain on held-out examples, and no warning
 that it had without the remedy. The gain is accuracy over that of the most common class, or the share of variance explained.
 Nets that are not sick (90 % of the twin without a remedy) are not counted, nor faults that no remedy of the list can cure:
-shuffled labels, a NaN that is planted in the middle, a gradient that is cut, a squared error for classes.
+shuffled labels, a NaN that is planted in the middle, a gradient that is cut, a squared error for classes. A layer
+that is made a thousand times smaller is left out because nets of this size learn all the same.
 """
 
 from __future__ import annotations
@@ -32,14 +33,13 @@ HERE = Path(__file__).parent
 SEEDS = 3
 SHARE = 0.9
 STEPS = 150
-GRAPHS = 3
+GRAPHS = 5
 """Cases in one process; TensorFlow keeps the memory of all that it ever traced."""
 AGAIN = 3
 """Exit code that asks to be started again."""
 BEGIN, END = "<!-- prescriptions: begin -->", "<!-- prescriptions: end -->"
 
 PLANTED = {
-    "layer_shrunk": ("digits_he5", "image_conv"),
     "layer_blown_up": ("digits_he5", "image_conv"),
     "bias_minus_100": ("digits_he5", "cancer_relu2"),
     "all_sigmoid": ("digits_he5", "digits_he10"),
@@ -172,7 +172,6 @@ def run_one(make: Make, twin: Make | None, seed: int) -> dict[str, Any]:
 
     began = time.time()
     case = make(seed)
-    held_out = case.x_test, case.y_test
     outcome: dict[str, Any] = {}
     if twin is not None:
         outcome["twin"] = twin(seed).fit()[0]
@@ -191,7 +190,6 @@ def run_one(make: Make, twin: Make | None, seed: int) -> dict[str, Any]:
         outcome["gain"], left = case.fit(found.model, found.best.batch_size)
     outcome["left"] = sorted(set(left) & set(outcome["warned"]))
     cured = outcome["gain"] >= SHARE * outcome["twin"] and not outcome["left"] and bool(found)
-    assert held_out[0] is case.x_test
     return outcome | {"label": "cured" if cured else "sick", "seconds": round(time.time() - began)}
 
 

@@ -123,9 +123,9 @@ def prescribe(
         named = dict(_named(diagnosis, audited))
         progress.update(task, total=len(named) + 1)
         trials = [untreated]
-        for name, finding in named.items():
+        for name in named:
             progress.update(task, advance=1, description=name)
-            trials.append(_try(bench, (name,), model, finding, run))
+            trials.append(_try(bench, (name,), model, named, run))
         ranked = _ranked(trials, untreated)
         # Of one family the second would undo the first.
         first = {remedies.FAMILY[trial.remedies[0]]: trial for trial in reversed(ranked) if trial.helps}
@@ -205,20 +205,20 @@ def _advised(findings: Any, model: keras.Model) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if not tried or remedies.REMEDIES[name].is_advice))
 
 
-def _try(bench: _Bench, names: tuple[str, ...], model: Any, findings: Any, run: Run) -> Trial:
+def _try(bench: _Bench, names: tuple[str, ...], model: Any, findings: dict[str, Finding], run: Run) -> Trial:
     """One trial; a remedy that fails, or changes nothing, is said and ends nothing."""
     if bench.is_late:
         return Trial(names, reason=LATE)
     keras.utils.set_random_seed(bench.seed)
     try:
-        made = _applied(bench, names, model, findings if isinstance(findings, dict) else {names[0]: findings}, run)
+        made = _applied(bench, names, model, findings, run)
         return bench.train(names, made)[0] if made.model is not None else Trial(names, reason=made.advice)
     except Exception as error:
         return Trial(names, reason=f"failed: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
 
 
 def _applied(bench: _Bench, names: tuple[str, ...], model: Any, findings: dict[str, Finding], run: Run) -> Remedied:
-    """One remedy after the other; what one changes nothing is left out."""
+    """One remedy after the other; where one changes nothing, only that it does not."""
     made = Remedied(names[0], model)
     for name in names:
         known = {"finding": findings.get(name), "run": run, "x": bench.x, "batch_size": bench.batch_size}
