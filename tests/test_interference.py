@@ -27,7 +27,7 @@ GRAPH = [slow(n) if n in SLOW else n for n in GRID if n != "resnet50v2"]
 
 
 def weights_after(name: str, update_freq: int | None, **kwargs: Any) -> list[Any]:
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(3)
     case = GRID[name](**kwargs)
     monitors = [kerasgrad.GradientMonitor(update_freq=update_freq, verbose=0)] if update_freq else []
@@ -63,7 +63,7 @@ def test_a_layer_and_its_activation_are_merged_as_before(activation: str, kind: 
     """The runtime merges a contraction with the activation layer that alone reads it; looking must not undo that."""
 
     def trained(update_freq: int | None) -> list[Any]:
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
         keras.utils.set_random_seed(3)
         stack: list[Any] = [layers.Input((12, 12, 3))] if kind == "convolution" else [layers.Input((12,))]
         for _ in range(2):

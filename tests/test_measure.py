@@ -175,7 +175,7 @@ def test_bad_input_is_told_from_the_model() -> None:
 def test_under_a_strategy_the_batch_is_measured_as_one() -> None:
     one = made("mlp")
     alone = kerasgrad.measure(one.model, one.x, one.y)
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(5)
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         two = GRID["mlp"]()

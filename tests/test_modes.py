@@ -36,7 +36,7 @@ def fitted(case: Case, *data: Any, epochs: int = 1, **kwargs: Any) -> kerasgrad.
 
 def made(name: str, policy: str = "float32", **kwargs: Any) -> Case:
     """The same model with the same weights every time."""
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(5)
     return GRID[name](**kwargs)
@@ -240,7 +240,7 @@ def test_mirrored_strategy(name: str) -> None:
     """Two devices see half a batch each; the row is that of one device with the whole batch."""
     case = made(name)
     single = fitted(case, _data(case))
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(5)
     with mirrored().scope():
         case = GRID[name]()

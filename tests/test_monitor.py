@@ -74,7 +74,7 @@ def test_resuming_from_a_checkpoint_goes_on_in_the_same_run(tmp_path: Path) -> N
     case, first = GRID["mlp"](), watch(tmp_path / "logs")
     fit(case, first, epochs=2)
     case.model.save(tmp_path / "model.keras")
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     model = keras.saving.load_model(tmp_path / "model.keras")
     second = watch(tmp_path / "logs")
     fit(Case(model, case.x, case.y), second, epochs=3, initial_epoch=2)
@@ -85,7 +85,7 @@ def test_resuming_from_a_checkpoint_goes_on_in_the_same_run(tmp_path: Path) -> N
 
 def test_a_fresh_script_in_the_same_directory_gets_a_numbered_run(tmp_path: Path) -> None:
     for _ in range(3):
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
         fit(GRID["mlp"](), watch(tmp_path))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["2", "3", "gradients"]
     assert Run.load(tmp_path).facts["directory"] == str(tmp_path / "3" / "gradients")
@@ -114,17 +114,17 @@ def test_two_monitors_on_one_model() -> None:
 def test_choice_of_layers() -> None:
     choices: list[Any] = ["*dense_1", ["dense_1", "nothing"], lambda layer: layer.name == "dense_1"]
     for choice in choices:
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
         monitor = watch(layers=choice)
         fit(GRID["mlp"](), monitor)
         assert monitor.run.layers == ("dense_1",)
         assert monitor.run.variables == ("dense_1/kernel", "dense_1/bias")
     whole = watch()
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
     case = GRID["mlp"]()
     fit(case, whole)
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
     part = watch(layers="*dense_1")
     fit(GRID["mlp"](), part)
@@ -421,7 +421,7 @@ class TestBadDays:
         keras.utils.set_random_seed(2)
         fit(plain, epochs=2)
         monkeypatch.setattr(where, broken)
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
         keras.utils.set_random_seed(1)
         case, monitor = GRID["mlp"](), watch()
         keras.utils.set_random_seed(2)
@@ -615,7 +615,7 @@ def test_without_activations() -> None:
     """Gradients, weights and updates are the same numbers; the rest is said to be left out."""
     runs = {}
     for activations in (True, False):
-        keras.backend.clear_session()
+        keras.backend.clear_session(free_memory=False)
         keras.utils.set_random_seed(1)
         case, monitor = GRID["mlp"](), watch(activations=activations)
         keras.utils.set_random_seed(2)

@@ -36,6 +36,7 @@ def cured() -> Any:
     return model, model.get_weights(), kerasgrad.prescribe(model, X, Y, **GIVEN)
 
 
+@pytest.mark.xdist_group("cured")
 def test_a_dead_net_is_cured_and_left_as_it_was(cured: Any) -> None:
     model, before, found = cured
     assert found and "reset" in found.best.name, found
@@ -49,6 +50,7 @@ def test_a_dead_net_is_cured_and_left_as_it_was(cured: Any) -> None:
     assert found.model.evaluate(X, Y, verbose=0)[1] > 0.9
 
 
+@pytest.mark.xdist_group("cured")
 def test_the_table_says_what_was_tried(cured: Any) -> None:
     found = cured[2]
     said = repr(found)

@@ -88,7 +88,7 @@ RECIPES: Mapping[str, Recipe] = {
     "plain.sigmoid_batch_norm": _digits("plain.sigmoid_batch_norm"),
     "plain.tanh": _digits("plain.tanh", weights=True),
     "plain.tanh_normal": _digits("plain.tanh_normal", EXPLODING),
-    "plain.tanh_small": _digits("plain.tanh_small", NOT_DECREASING, VANISHING),
+    "plain.tanh_small": _digits("plain.tanh_small", COLLAPSING, NOT_DECREASING, VANISHING),
     "plain.tanh_lecun": _digits("plain.tanh_lecun"),
     "plain.tanh_orthogonal": _digits("plain.tanh_orthogonal"),
     "plain.relu": _digits("plain.relu", weights=True),
@@ -107,7 +107,7 @@ RECIPES: Mapping[str, Recipe] = {
     "plain.pre_activation": _digits("plain.pre_activation"),
     "plain.relu.sgd": _digits("plain.relu", overrides={"depth": 30}, optimizer=SGD, steps=800),
     "plain.relu_glorot.sgd": _digits(
-        "plain.relu_glorot", COLLAPSING, DEAD, NOT_DECREASING, overrides={"depth": 30}, optimizer=SGD, steps=800
+        "plain.relu_glorot", COLLAPSING, DEAD, NOT_DECREASING, VANISHING, overrides={"depth": 30}, optimizer=SGD, steps=800
     ),
     "simple_rnn.adding": _adding("simple_rnn.last"),
     "lstm.adding": _adding("lstm.last"),
@@ -145,7 +145,7 @@ RECIPES: Mapping[str, Recipe] = {
     "resnet.stochastic_depth": _cifar("resnet.stochastic_depth", PLATEAU),
     "resnet.cifar.deep": _cifar("resnet.cifar", PLATEAU, steps=100, depth=56),
     "resnet.no_shortcut.deep": _cifar(
-        "resnet.no_shortcut", COLLAPSING, NOT_DECREASING, PLATEAU, VANISHING, steps=100, depth=56
+        "resnet.no_shortcut", NOT_DECREASING, PLATEAU, VANISHING, steps=100, depth=56
     ),
     "densenet.connected": _cifar("densenet.connected", steps=100, depth=22),
     "densenet.no_connections": _cifar("densenet.no_connections", NOT_DECREASING, PLATEAU, steps=100, depth=22),

@@ -33,8 +33,6 @@ __all__ = ["Remedied", "apply", "explain", "names"]
 _FAMILIES = (activations, initializers, normalizing, shortcuts, recurrence, optimizing, feeding, ending, advice)
 REMEDIES: dict[str, Remedy] = {remedy.name: remedy for family in _FAMILIES for remedy in family.REMEDIES}
 """All remedies by name."""
-SAME = {"replace_dead_layers": "reset_dead_units", "reset_dormant_units": "reset_dead_units"}
-"""Names that rules have for a remedy that is called otherwise."""
 
 
 FAMILY: dict[str, str] = {r.name: family.__name__.rpartition(".")[2] for family in _FAMILIES for r in family.REMEDIES}
@@ -50,7 +48,7 @@ def names(pattern: str = "*") -> list[str]:
     Returns:
         Names in alphabetical order; those that are only advice are among them.
     """
-    return sorted(fnmatch.filter([*REMEDIES, *SAME], pattern))
+    return sorted(fnmatch.filter(REMEDIES, pattern))
 
 
 def explain(name: str) -> str:
@@ -99,7 +97,7 @@ def plain_copy(model: keras.Model) -> Remedied:
 
 
 def _remedy(name: str) -> Remedy:
-    found = REMEDIES.get(SAME.get(name, name)) if isinstance(name, str) else None
+    found = REMEDIES.get(name) if isinstance(name, str) else None
     if found is None:
         near = difflib.get_close_matches(str(name), names(), n=3, cutoff=0.3) or names()
         raise KeyError(f"There is no remedy of that name; the nearest are {', '.join(near)}. Received: name={name!r}")

@@ -54,7 +54,8 @@ TEXTS = {
         "    x = x + keras.layers.Embedding(length, width)(keras.ops.arange(length))"
     ),
     "find_learning_rate": (
-        "Sweep the rate over a few hundred steps and take one a factor of ten below where the loss rises (Smith 2017)."
+        "Sweep the rate over a few hundred steps and take one well below where the loss rises (Smith 2017):\n\n"
+        "    kerasgrad.lr_range(model, x, y)"
     ),
     "scale_learning_rates": (
         "Keras has one rate for all layers. Use an optimizer that divides each update by the size of its gradient "

@@ -6,7 +6,7 @@ Why it hurts: nothing of the input reaches the output.
 Threshold and source: a deviation below a thousandth of what a sure prediction would have (sigmoid: sqrt(m (1 - m));
 squared error: the root of the loss), now and with a gain below 0.5; exactly 0 in every sample is an error.
 Known false alarms: the first steps of a small initial output are not looked at.
-Remedies: use_sigmoid, lower_learning_rate, standardize_inputs, replace_dead_layers.
+Remedies: use_sigmoid, lower_learning_rate, standardize_inputs, reset_dead_units.
 References: TheDeepChecker (Ben Braiek & Khomh 2023), "unchanged output".
 """
 
@@ -56,6 +56,6 @@ def constant_output(seen: Evidence) -> Verdict:
                 "a ReLU on the output that is off for all examples",
                 "a learning rate that threw the weights away",
             ),
-            ("use_sigmoid", "lower_learning_rate", "standardize_inputs", "replace_dead_layers"),
+            ("use_sigmoid", "lower_learning_rate", "standardize_inputs", "reset_dead_units"),
         )
     ]

@@ -8,7 +8,8 @@ Threshold and source: a layer with more than half of its units dead is dying (Sa
 gain below 0.5; a whole layer is a warning with a gain below 0.9. The share of zeros is not looked at: most of
 DeepDiagnosis' false alarms are sparse layers.
 Known false alarms: nets that are much too wide learn well with most units dead: a note then.
-Remedies: lower_learning_rate, use_leaky_relu, use_he_initializer, standardize_inputs, reset_biases.
+Remedies: lower_learning_rate, use_leaky_relu, reset_dead_units, use_he_initializer, standardize_inputs,
+reset_biases.
 References: Lu et al. 2019, Dying ReLU and initialization; Sokar et al. 2023.
 """
 
@@ -67,7 +68,14 @@ def dead_units(seen: Evidence) -> Verdict:
                 "inputs that are not scaled",
                 "nothing arrives from the layer before",
             ),
-            ("lower_learning_rate", "use_leaky_relu", "use_he_initializer", "standardize_inputs", "reset_biases"),
+            (
+                "lower_learning_rate",
+                "use_leaky_relu",
+                "reset_dead_units",
+                "use_he_initializer",
+                "standardize_inputs",
+                "reset_biases",
+            ),
         )
     ]
 

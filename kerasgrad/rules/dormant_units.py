@@ -5,7 +5,7 @@ Why it hurts: the layer has less capacity than it is paid for, and adapts ever l
 Threshold and source: more than half of a layer's units; tau of Sokar et al. 2023. It is always a note: a net that is too
 wide has dormant units and learns well, and where one does not learn something else made them so.
 Known false alarms: layers before a normalisation; embeddings of rare words.
-Remedies: use_leaky_relu, lower_learning_rate, narrow_the_layer, reset_dormant_units.
+Remedies: use_leaky_relu, lower_learning_rate, narrow_the_layer, reset_dead_units.
 References: Sokar et al. 2023, The dormant neuron phenomenon in deep reinforcement learning.
 """
 
@@ -47,6 +47,6 @@ def dormant_units(seen: Evidence) -> Verdict:
                 "steps that were too large",
                 "targets that changed while it trained",
             ),
-            ("narrow_the_layer", "lower_learning_rate", "use_leaky_relu", "reset_dormant_units"),
+            ("narrow_the_layer", "lower_learning_rate", "use_leaky_relu", "reset_dead_units"),
         )
     ]
