@@ -192,10 +192,9 @@ def _named(diagnosis: Diagnosis, audited: Diagnosis) -> Iterator[tuple[str, Find
     found: set[str] = set()
     for finding in (*diagnosis.findings, *audited.findings):
         for name in finding.remedies:
-            own = remedies.SAME.get(name, name)
-            if own not in found and own in remedies.REMEDIES and not remedies.REMEDIES[own].is_advice:
-                found.add(own)
-                yield own, finding
+            if name not in found and name in remedies.REMEDIES and not remedies.REMEDIES[name].is_advice:
+                found.add(name)
+                yield name, finding
 
 
 def _advised(findings: Any, model: keras.Model) -> tuple[str, ...]:
