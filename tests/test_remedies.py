@@ -102,7 +102,7 @@ MODELS: dict[str, Any] = {
 """A model that a remedy changes; for those that are not here any will do."""
 X = np.random.default_rng(0).integers(0, 255, (40, 6)).astype("float32")
 DEAD = Finding("dead_units", Severity.WARNING, "b is dead", ("b",), "b")
-ACTING = [name for name in remedies.names() if not remedies.REMEDIES[remedies.SAME.get(name, name)].is_advice]
+ACTING = [name for name in remedies.names() if not remedies.REMEDIES[name].is_advice]
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +123,10 @@ def test_a_remedy_changes_a_copy_and_leaves_the_model(name: str, run: kerasgrad.
     model = MODELS.get(name, lambda: dense("relu"))()
     before = model.get_weights()
     settings = (model.to_json(), model.optimizer.get_config(), model.loss)
-    finding = DEAD if remedies.SAME.get(name, name) == "reset_dead_units" else None
+    finding = DEAD if name == "reset_dead_units" else None
     better = remedies.apply(name, model, finding=finding, run=run if name != "reset_dead_units" else None, x=_x(model, name))
     assert better.model is not None and better.changed, better
-    assert better.kept and not better.advice and remedies.SAME.get(name, name) in repr(better)
+    assert better.kept and not better.advice and name in repr(better)
     assert (model.to_json(), model.optimizer.get_config(), model.loss) == settings
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     assert not {id(v) for v in model.weights} & {id(v) for v in better.model.weights}
