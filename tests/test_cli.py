@@ -139,10 +139,13 @@ def test_as_a_module_and_into_a_pipe_that_closes(logs: Path) -> None:
 
 
 def test_tensorboard_opens_on_the_tab_and_ends_on_ctrl_c(logs: Path) -> None:
+    # Tests that run in the background of a shell ignore Ctrl+C, and so would what they start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "kerasgrad", "tensorboard", str(logs), "--port", str(board.free_port())],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     try:
         assert process.stdout is not None
         address = process.stdout.readline().split()[0]
