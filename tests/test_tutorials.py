@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
+FAST = "01_first_look"
+"""The one that the fast tests run; each takes a TensorFlow of its own, and most of a minute on a busy machine."""
 SECONDS = 300
 """After which one is stuck; they are meant to take a tenth of it."""
 
@@ -19,7 +21,9 @@ def test_there_are_tutorials() -> None:
     assert TUTORIALS
 
 
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=() if p.stem == FAST else pytest.mark.slow) for p in TUTORIALS]
+)
 def test_runs(path: Path, tmp_path: Path) -> None:
     settings = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
