@@ -18,6 +18,7 @@ from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.monitor import GradientMonitor
 from kerasgrad.prescription import Prescription, Trial
 from kerasgrad.probes import audit
+from kerasgrad.probes.asking import check_model
 from kerasgrad.progress import loss_name
 from kerasgrad.remedies.graph import is_graph
 from kerasgrad.remedies.remedy import Remedied
@@ -150,8 +151,7 @@ LATE = "not tried: the time was up"
 
 
 def _check(model: Any, x: Any, steps: int, batch_size: int) -> None:
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`prescribe` takes a Keras model. Received: model of type {type(model).__name__}")
+    check_model(model, "prescribe")
     leaves = keras.tree.flatten(x)
     if not leaves or not all(hasattr(leaf, "shape") and hasattr(leaf, "__getitem__") for leaf in leaves):
         raise TypeError(

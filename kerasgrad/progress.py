@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kerasgrad.run import Run
+from kerasgrad.taps.gradients import without_scaling
 
 EPOCHS_KEPT = 256
 """Epochs of which a run keeps the logs; beyond, every second one between the first and the last is dropped."""
@@ -27,8 +28,7 @@ def aims(model: keras.Model) -> dict[str, Any]:
         `loss_function`, its name in snake case or `""` if there is none or several; `from_logits`; `clipping`, the
         optimizer's settings that are on; `normalised_by_batch`, paths of its BatchNormalization layers in training.
     """
-    optimizer = getattr(model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = without_scaling(getattr(model, "optimizer", None))
     clipping = {name: getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")}
     name, from_logits = loss_name(getattr(model, "loss", None))
     return {

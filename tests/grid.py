@@ -8,10 +8,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers
 
 BATCH = 8
+
+
+def slow(*values: Any) -> Any:
+    """Values of a parametrized test that are left out of `make test`."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @dataclass(frozen=True)

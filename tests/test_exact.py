@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from grid import BATCH, GRID, Case
+from grid import BATCH, GRID, Case, slow
 from twin import backward, kept, named, of_activation, of_gradient, scale_of, spread
 
 import kerasgrad
@@ -155,7 +155,7 @@ def check_units(run: kerasgrad.Run, path: str, arrays: list[Any], masks: list[An
             assert abs(run.layer("dormant_signal_fraction")[path][0] - (signal <= 0.01 * signal.mean()).mean()) < 1e-6
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in GRID if n != "gan"])
+@pytest.mark.parametrize("name", [slow(n) if n in SLOW else n for n in GRID if n != "gan"])
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_equals_twin(name: str) -> None:
     case = GRID[name](run_eagerly=True) if name in DEEP else GRID[name]()

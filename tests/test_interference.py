@@ -10,17 +10,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from grid import BATCH, GRID, Case
+from grid import BATCH, GRID, Case, slow
 from keras import layers
 
 import kerasgrad
 from kerasgrad.taps import seams
 
 SLOW = set(GRID) - {"mlp", "cnn", "lstm"}
-
-
-def slow(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.slow)
 
 
 GRAPH = [slow(n) if n in SLOW else n for n in GRID if n != "resnet50v2"]

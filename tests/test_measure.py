@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from grid import BATCH, GRID, Case
+from grid import BATCH, GRID, Case, slow
 from test_exact import DEEP, NOISE, first, one_step
 from test_modes import made
 from twin import backward
@@ -54,7 +54,7 @@ def of_noise(run: kerasgrad.Run) -> dict[str, Any]:
     return {"variable": noise, "layer": np.array([noise[owners == row].any() for row in range(len(run.layers))])}
 
 
-@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in GRID if n != "gan"])
+@pytest.mark.parametrize("name", [n if n in QUICK else slow(n) for n in GRID if n != "gan"])
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")
 def test_equals_the_monitors_row(name: str) -> None:
     """On the same batch and weights; and the seeds of dropout must be left for the fit that follows."""

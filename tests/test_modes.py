@@ -10,15 +10,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from grid import BATCH, GRID, Case
+from grid import BATCH, GRID, Case, slow
 
 import kerasgrad
 from kerasgrad.taps import train_step
-
-
-def slow(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.slow)
-
 
 TIMING = {"sample_seconds", "overhead"}
 
@@ -92,7 +87,7 @@ def test_jit_compile(name: str) -> None:
     agree(fitted(made(name)), fitted(made(name, jit_compile=True)), 2e-5, FIRST, NOISY)
 
 
-@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("compiled", [False, slow(True)])
 def test_an_odd_last_batch_does_not_build_the_step_again(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a graph one trace serves all sizes; XLA builds a step for each, so that there the last batch is not sampled."""
     traces = []

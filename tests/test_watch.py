@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from grid import BATCH, GRID, Case
+from grid import BATCH, GRID, Case, slow
 from test_modes import FIRST, NOISY, agree, fitted, made
 
 import kerasgrad
@@ -57,8 +57,8 @@ WRAPS = {"eager": lambda step: step, "graph": tf.function, "xla": tf.function(ji
     [
         ("mlp_dropout", "graph"),
         ("mlp", "eager"),
-        pytest.param("mlp", "xla", marks=pytest.mark.slow),
-        *(pytest.param(n, "graph", marks=pytest.mark.slow) for n in ("cnn", "lstm", "embedding")),
+        slow("mlp", "xla"),
+        *(slow(n, "graph") for n in ("cnn", "lstm", "embedding")),
     ],
 )
 def test_the_run_is_that_of_the_monitor(name: str, wrap: str) -> None:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kerasgrad.finding import Diagnosis, Finding, Severity
+from kerasgrad.probes.asking import check_model
 from kerasgrad.probes.checks import CHECKS, OF_COMPILE, Asked
 from kerasgrad.probes.tracing import anatomy
 
@@ -35,8 +36,7 @@ def audit(
     Example:
         >>> kerasgrad.audit(model, batch_size=32)
     """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"`audit` takes a Keras model. Received: model of type {type(model).__name__}")
+    check_model(model, "audit")
     asked = Asked(model, anatomy(model, sequence_length), batch_size, sequence_length)
     findings: list[Finding] = []
     examined, not_examined = [], {}

@@ -14,6 +14,7 @@ from kerasgrad.probes.tracing import NORMALIZATIONS, Anatomy, Call, is_weight_la
 from kerasgrad.progress import loss_name
 from kerasgrad.rules.last_activation import misfit
 from kerasgrad.taps.activations import activation_of
+from kerasgrad.taps.gradients import without_scaling
 
 DEPTH_NOTE, DEPTH_WARNING = 20, 30
 """Weight layers without a shortcut around them (design: 20 to 30 layers want shortcuts; He et al. 2016)."""
@@ -57,8 +58,7 @@ class Asked:
     @property
     def optimizer(self) -> Any:
         """The optimizer, without loss scaling around it; None of a model that is not compiled."""
-        outer = getattr(self.model, "optimizer", None)
-        return getattr(outer, "inner_optimizer", outer)
+        return without_scaling(getattr(self.model, "optimizer", None))
 
     @property
     def weights(self) -> list[Call]:

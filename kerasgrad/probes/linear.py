@@ -115,15 +115,19 @@ def linear_probe(model: keras.Model, x: Any, y: Any, *, layers: Layers = None, s
     order = np.random.default_rng(seed).permutation(examples)
     held = max(1, round(HELD_OUT * examples))
     split = order[held:], order[:held]
+
+    def scores() -> dict[str, float]:
+        return {path: _score(f, targets, score, split) for path, f in _outputs(model, data, selected, seed).items()}
+
     with preserved(model):
-        trained = {path: _score(f, targets, score, split) for path, f in _outputs(model, data, selected, seed).items()}
+        trained = scores()
         _draw_anew(model, seed)
-        random = {path: _score(f, targets, score, split) for path, f in _outputs(model, data, selected, seed).items()}
+        random = scores()
     if len(trained) < 2:
         raise ValueError(f"`layers` matches no layer that gives one tensor of floats. Received: layers={layers!r}")
     paths = tuple(trained)
-    scores = [np.array([of[path] for path in paths]) for of in (trained, random)]
-    return LinearProbe(paths, scores[0], scores[1], score, _of_constant(targets, score, split), held)
+    told, guessed = (np.array([of[path] for path in paths]) for of in (trained, random))
+    return LinearProbe(paths, told, guessed, score, _of_constant(targets, score, split), held)
 
 
 def _targets(y: Any) -> tuple[Array, str]:

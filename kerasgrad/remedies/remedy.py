@@ -13,8 +13,9 @@ import numpy as np
 
 from kerasgrad.finding import WIDTH, Finding
 from kerasgrad.remedies.graph import Edit, Graph, is_graph, rebuilt, unchanged
-from kerasgrad.remedies.training import inner, recompiled, remade
+from kerasgrad.remedies.training import recompiled, remade
 from kerasgrad.run import Run
+from kerasgrad.taps.gradients import without_scaling
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def by_optimizer(change: Callable[[Given, Any, dict[str, Any]], tuple[Any, str]]
         optimizer = remade(given.model.optimizer, changed)
         if not said:
             return Remedied(
-                name, advice=f"There is nothing in {inner(given.model.optimizer).name} that {name} would change."
+                name, advice=f"There is nothing in {without_scaling(given.model.optimizer).name} that {name} would change."
             )
         copy, _ = rebuilt(given.model, unchanged)
         return Remedied(name, recompiled(copy, given.model, optimizer=optimizer), (said,), KEPT_ALL)

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from kerasgrad.taps.gradients import without_scaling
+
 Optimizer = Any
 """A `keras.optimizers.Optimizer`."""
 
@@ -36,11 +38,6 @@ def _fresh_metric(metric: Any) -> Any:
     return type(metric).from_config(metric.get_config()) if isinstance(metric, keras.metrics.Metric) else metric
 
 
-def inner(optimizer: Optimizer) -> Optimizer:
-    """The optimizer without loss scaling around it."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
 def remade(optimizer: Optimizer, change: Callable[[Optimizer, dict[str, Any]], Optimizer] | None = None) -> Optimizer:
     """A new optimizer with the settings of another, at its first step.
 
@@ -48,7 +45,7 @@ def remade(optimizer: Optimizer, change: Callable[[Optimizer, dict[str, Any]], O
         optimizer: the optimizer, with or without loss scaling around it.
         change: from the inner optimizer and its configuration to the new one; the same settings if None.
     """
-    own = inner(optimizer)
+    own = without_scaling(optimizer)
     config = own.get_config()
     new = type(own).from_config(config) if change is None else change(own, config)
     if own is optimizer:

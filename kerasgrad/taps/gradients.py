@@ -185,7 +185,8 @@ def _native(variable: Any) -> Any:
     return variable.value if isinstance(variable, keras.Variable) else variable
 
 
-def _inner(optimizer: Any) -> Any:
+def without_scaling(optimizer: Any) -> Any:
+    """The optimizer, without loss scaling around it."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
@@ -211,7 +212,7 @@ def _clipped(optimizer: Any, gradients: dict[int, Any]) -> dict[int, Any]:
 
     Under gradient accumulation it clips the mean of several steps, which is no property of this one.
     """
-    inner = _inner(optimizer)
+    inner = without_scaling(optimizer)
     clips = any(getattr(inner, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
     if not clips or not gradients or inner.gradient_accumulation_steps:
         return {}
@@ -228,7 +229,7 @@ def _all_reduced(gradients: dict[int, Any]) -> dict[int, Any]:
 
 
 def _scalars(optimizer: Any, scale: Any) -> dict[str, Any]:
-    inner = _inner(optimizer)
+    inner = without_scaling(optimizer)
     return {
         "learning_rate": tf.convert_to_tensor(inner.learning_rate),
         "iteration": tf.convert_to_tensor(_native(inner.iterations)),

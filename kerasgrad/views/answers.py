@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kerasgrad.views.cells import COLORS
-from kerasgrad.views.figures import blank, name_rows
+from kerasgrad.views.figures import blank, by_depth
 
 
 class HasMemory(Protocol):
@@ -98,7 +98,7 @@ def singular_values(answer: HasJacobians) -> Any:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    figure, axes = blank(7.0, len(answer.layers))
+    figure, axes = by_depth(7.0, answer.layers)
     depth = np.arange(len(answer.layers))
     top = [answer.values[path].max() if path in answer.values else np.nan for path in answer.layers]
     for values, label, form, color in (
@@ -111,7 +111,6 @@ def singular_values(answer: HasJacobians) -> Any:
             axes.plot(np.where(values > 0, values, np.nan), depth, form, color=color, label=label, markersize=3)
     axes.axvline(1.0, color=COLORS[7], linewidth=0.6)
     axes.set(xscale="log", xlabel="singular value")
-    name_rows(axes, answer.layers)
     axes.legend()
     return figure
 
@@ -128,13 +127,12 @@ def linear_probe(answer: HasScores) -> Any:
     Raises:
         ImportError: matplotlib is not installed.
     """
-    figure, axes = blank(6.0, len(answer.layers))
+    figure, axes = by_depth(6.0, answer.layers)
     depth = np.arange(len(answer.layers))
     axes.plot(answer.trained, depth, "o-", color=COLORS[0], markersize=4, label="as it is")
     axes.plot(answer.random, depth, "o--", color=COLORS[7], markersize=3, label="random weights")
     axes.axvline(answer.guess, color=COLORS[5], linewidth=0.6, label="best constant")
     axes.set(xlabel=f"{answer.score} of a linear model, held out")
-    name_rows(axes, answer.layers)
     axes.legend()
     return figure
 

@@ -42,10 +42,9 @@ def flow(run: Run, statistic: str = "signal_rms") -> Any:
     values = _table(run, statistic)
     logarithmic = cells.is_logarithmic(statistic)
     bad = cells.bad(values, run.table(cells.witness(statistic), "layer"))
-    figure, axes = blank(9.0, len(run.layers))
+    figure, axes = by_depth(9.0, run.layers)
     _heat(axes, run, values, bad, logarithmic, f"log10 of {statistic}" if logarithmic else statistic)
     axes.set(title=f"{run.facts.get('model', 'model')}: {statistic}")
-    name_rows(axes, run.layers)
     return figure
 
 
@@ -67,7 +66,7 @@ def depth_profile(run: Run, statistic: str = "signal_rms", *, step: int | None =
         ImportError: matplotlib is not installed.
     """
     values = np.abs(_table(run, statistic)[_sample(run, step)])
-    figure, axes = blank(6.0, len(run.layers))
+    figure, axes = by_depth(6.0, run.layers)
     if baseline is not None and len(baseline):
         with np.errstate(invalid="ignore"):
             table = np.abs(_table(baseline, statistic))
@@ -80,7 +79,6 @@ def depth_profile(run: Run, statistic: str = "signal_rms", *, step: int | None =
     if cells.is_logarithmic(statistic) and (values > 0).any():
         axes.set_xscale("log")
     axes.set(xlabel=statistic, title=f"{run.facts.get('model', 'model')}, step {run.steps[_sample(run, step)]}")
-    name_rows(axes, run.layers)
     return figure
 
 
@@ -99,7 +97,7 @@ def dead_units(run: Run, *, step: int | None = None) -> Any:
         ImportError: matplotlib is not installed.
     """
     sample = _sample(run, step)
-    figure, axes = blank(6.0, len(run.layers))
+    figure, axes = by_depth(6.0, run.layers)
     for statistic, label, marker, color in (
         ("dead_fraction", "dead", "s", COLORS[5]),
         ("dormant_fraction", "dormant", "D", COLORS[0]),
@@ -110,7 +108,6 @@ def dead_units(run: Run, *, step: int | None = None) -> Any:
         axes.plot(values, np.arange(len(values)), marker, color=color, markerfacecolor=face, label=label)
     axes.set(xlim=(-0.03, 1.03), xlabel="share of units or entries", title=f"step {run.steps[sample]}")
     axes.legend()
-    name_rows(axes, run.layers)
     return figure
 
 
@@ -224,11 +221,13 @@ def _shown(values: Any, bad: Any, logarithmic: bool, low: float) -> Any:
         return np.maximum(np.log10(np.abs(kept)), low)
 
 
-def name_rows(axes: Any, layers: tuple[str, ...]) -> None:
-    """Names the rows of layers, the input on top; of many every second, third ..."""
+def by_depth(width: float, layers: tuple[str, ...]) -> tuple[Any, Any]:
+    """A figure with a row for each layer, the input on top; of many every second, third ... is named."""
+    figure, axes = blank(width, len(layers))
     every = max(1, -(-len(layers) // TICKS))
     rows = range(0, len(layers), every)
     names = short(layers)
     # A dollar sign would begin a formula.
     axes.set_yticks(rows, [cropped(names[row], NAME_LENGTH).replace("$", r"\$") for row in rows], fontsize=7)
     axes.set_ylim(len(layers) - 0.5, -0.5)
+    return figure, axes
