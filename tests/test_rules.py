@@ -86,6 +86,17 @@ def nan_hidden(t: dict[Any, Any]) -> Run:
     return made(t)
 
 
+def nan_at_once(t: dict[Any, Any]) -> Run:
+    t["layer", "activation_nonfinite"][:, 2:] = 1
+    return made(t)
+
+
+def nan_by_a_misfit(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"][:] = np.nan
+    t["layer", "gradient_nonfinite"][:] = 1
+    return made(t, {"loss_function": "categorical_crossentropy"}, last="relu")
+
+
 def cut_off(t: dict[Any, Any]) -> Run:
     t["variable", "gradient_norm"][:, :4] = np.nan
     return made(t)
@@ -214,6 +225,9 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (nan_forward, "non_finite", "layer2", 40),
     (nan_backward, "non_finite", "layer3", 40),
     (nan_hidden, "non_finite", "layer1", 30),
+    (nan_at_once, "non_finite", "layer2", 0),
+    (nan_by_a_misfit, "non_finite", "layer5", 0),
+    (nan_by_a_misfit, "last_activation", "layer5", None),
     (cut_off, "disconnected", "layer1", 0),
     (frozen, "frozen_layer", "layer1", 0),
     (unbalanced, "unbalanced_layers", "layer3", 0),
@@ -252,8 +266,18 @@ def test_a_sick_run_is_found_with_layer_and_step(
     found = {f.rule: f for f in (kerasgrad.diagnose(run) if rule in ALWAYS_NOTES else warnings_of(run))}
     assert rule in found
     assert (found[rule].starts_at, found[rule].since) == (layer, since)
-    assert found[rule].summary and found[rule].causes and found[rule].remedies and found[rule].samples > 0
+    assert found[rule].summary and found[rule].causes and found[rule].remedies
+    assert found[rule].samples > 0 or since is None
     assert BY_NAME[rule](run), "a rule can be called by itself"
+
+
+def test_no_rate_is_to_blame_for_a_nan_before_the_first_step() -> None:
+    early, late = (
+        next(f for f in warnings_of(spoil(healthy())) if f.rule == "non_finite") for spoil in (nan_at_once, nan_forward)
+    )
+    assert set(early.remedies) == set(late.remedies)
+    assert early.remedies.index("guard_logarithms") < early.remedies.index("lower_learning_rate")
+    assert late.remedies.index("guard_logarithms") > late.remedies.index("lower_learning_rate")
 
 
 def test_every_rule_but_one_has_a_sick_run() -> None:

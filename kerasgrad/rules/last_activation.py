@@ -31,7 +31,7 @@ FARTHEST = {
 NO_PROBABILITIES = ("relu", "relu6", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential", "tanh")
 
 
-@rule()
+@rule(least=0)
 def last_activation(seen: Evidence) -> Verdict:
     """Judges the pair of the last activation and the loss."""
     loss = str(seen.run.facts.get("loss_function") or "")
@@ -71,7 +71,7 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
     if severity is None and len(accuracy) and "crossentropy" not in loss and kind == "linear":
         severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax")
         said = f"Accuracy is reported for a linear output that is trained with {loss}."
-    if severity is Severity.WARNING and not seen.learning.poor(GAIN):
+    if severity is Severity.WARNING and seen.broken is None and not seen.learning.poor(GAIN):
         severity = Severity.NOTE
     return severity, said, remedies
 
