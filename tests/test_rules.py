@@ -280,6 +280,25 @@ def test_no_rate_is_to_blame_for_a_nan_before_the_first_step() -> None:
     assert late.remedies.index("guard_logarithms") > late.remedies.index("lower_learning_rate")
 
 
+@pytest.mark.parametrize(
+    ("activation", "weights", "dead", "cause", "remedy"),
+    [
+        ("sigmoid", 1.0, 0.0, "4 layers with a sigmoid, each of which leaves 0.25 at most", "use_relu"),
+        ("tanh", 0.1, 0.0, "0.1 of the size that keeps a signal, those of 3 others", "use_glorot_initializer"),
+        ("relu", 1.0, 0.0, "0.71 of the size that keeps a signal, those of 3 others", "use_he_initializer"),
+        ("relu", 2.0, 0.9, "90 % of the units of layer2 are dead", "reset_dead_units"),
+        ("tanh", 1.0, 0.0, "activations whose derivative is below 1", "use_relu"),
+    ],
+)
+def test_why_a_signal_vanishes(activation: str, weights: float, dead: float, cause: str, remedy: str) -> None:
+    tables = healthy(activation=activation)
+    tables["layer", "signal_rms"] *= 10.0 ** -np.arange(LAYERS)[::-1]
+    tables["variable", "weight_norm"][:, ::2] = weights * 8  # rms(w) sqrt(fan-in) is `weights`
+    tables["layer", "dead_fraction"][:, 2] = dead
+    found = next(f for f in kerasgrad.diagnose(made(stuck(tables), activation=activation)) if f.rule == "vanishing_gradient")
+    assert cause in found.causes[0] and found.remedies[0] == remedy
+
+
 def test_every_rule_but_one_has_a_sick_run() -> None:
     assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == {"short_memory"}
 
