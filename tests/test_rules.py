@@ -363,6 +363,17 @@ def test_the_scale_of_what_a_recurrent_layer_is_fed(scale: float) -> None:
     assert [round(f.measured) for f in found] == ([50] if scale == 50 else [])
 
 
+@pytest.mark.parametrize("how", ["chosen", "selected"])
+def test_the_last_of_some_layers_is_not_the_output(how: str) -> None:
+    """A hidden ReLU before a softmax that has no row gives no probabilities, as it should be."""
+    run = made(healthy(), {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+    run.facts |= {"output_layer": "outputs"} if how == "chosen" else {}
+    part = run.select(layers=run.layers[:-1]) if how == "selected" else run
+    diagnosis = kerasgrad.diagnose(part)
+    assert {"last_activation", "constant_output"} <= set(diagnosis.not_examined) and not diagnosis.findings
+    assert "was not chosen" in diagnosis.not_examined["last_activation"]
+
+
 def test_samples_thrown_away_by_loss_scaling_do_not_count() -> None:
     tables = healthy()
     tables["overall", "loss_scale_overflow"][:9] = 1

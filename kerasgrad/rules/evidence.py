@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasgrad.rules.learning import Learning, learning
+from kerasgrad.rules.learning import Learning, learning, output_row
 from kerasgrad.run import Run
 
 Array = NDArray[np.float64]
@@ -20,6 +20,8 @@ MOST = 200
 LATE = 40
 """Samples at most that say how things are now: a quarter of the run, at least `LATE_LEAST`."""
 LATE_LEAST = 5
+NO_OUTPUT = "the layer that gives the model's output has no row: it was not chosen"
+"""Why a run of some layers cannot be judged by its output."""
 TINY = 1e-300
 """In the place of zero in a logarithm."""
 
@@ -81,6 +83,11 @@ class Evidence:
     def learners(self) -> NDArray[np.int64]:
         """Rows of the layers that own trainable variables, in depth order."""
         return np.unique(self.owners[self.owners >= 0])
+
+    @cached_property
+    def output(self) -> int:
+        """Row of the layer that gives the model's output, -1 if it has none."""
+        return output_row(self.run)
 
     @cached_property
     def learning(self) -> Learning:

@@ -126,8 +126,16 @@ def _smoothed(loss: Any, steps: Any) -> tuple[Any, Any]:
     return np.array([np.median(loss[b]) for b in blocks]), np.array([steps[b][-1] for b in blocks], np.int64)
 
 
+def output_row(run: Run) -> int:
+    """Row of the layer that gives the model's output, -1 if it has none: with `GradientMonitor(layers=...)` it need not."""
+    path = run.facts.get("output_layer", run.layers[-1] if run.layers else "")
+    return run.layers.index(path) if path in run.layers else -1
+
+
 def outputs(run: Run) -> int:
-    """Units of the last layer with variables, by its smallest one, the bias; 0 if there is none."""
+    """Units of the last layer with variables, by its smallest one, the bias; 0 if there is none, or it is not the output."""
+    if output_row(run) < 0:
+        return 0
     last = max(run.schema.owners, default=-1)
     return min((size for size, owner in zip(run.schema.sizes, run.schema.owners, strict=True) if owner == last), default=0)
 
@@ -181,8 +189,9 @@ def _entropy(p: float) -> float:
 
 def _late(run: Run, statistic: str, late: Any) -> float:
     """A statistic of the model's output, now."""
-    if not run.layers or not len(late):
+    row = output_row(run)
+    if row < 0 or not len(late):
         return math.nan
-    values = run.table(statistic, "layer")[late, -1].astype(np.float64)
+    values = run.table(statistic, "layer")[late, row].astype(np.float64)
     values = values[np.isfinite(values)]
     return float(np.median(values)) if len(values) else math.nan
