@@ -325,6 +325,19 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
 
 
+def test_no_signal_at_all_is_called_nothing() -> None:
+    """Zero has no logarithm; what stands for it there must not come out as 2.3e-299."""
+    tables = stuck(healthy())
+    tables["layer", "signal_rms"][:, :3] = 0.0
+    found = next(f for f in kerasgrad.diagnose(made(tables)) if f.rule == "vanishing_gradient")
+    assert "receives nothing of the signal" in found.summary and found.measured == 0.0
+    still = stuck(healthy())
+    still["layer", "update_ratio"][:, 1:] = 0.0
+    still["overall", "gradient_norm"][:40] = 0.0
+    for one in (tables, still):
+        assert not re.search(r"e[+-]\d\d\d", repr(kerasgrad.diagnose(made(one))))
+
+
 def test_what_comes_later_is_no_cause() -> None:
     tables = stuck(healthy())
     tables["layer", "dead_fraction"][60:, 2] = 0.8

@@ -24,6 +24,8 @@ NO_OUTPUT = "the layer that gives the model's output has no row: it was not chos
 """Why a run of some layers cannot be judged by its output."""
 TINY = 1e-300
 """In the place of zero in a logarithm."""
+SPAN = 90.0
+"""More orders of magnitude than lie between two numbers of float32 (1e-45 to 3e38): beyond, one of them is zero."""
 
 
 class Evidence:
@@ -167,6 +169,16 @@ def median(values: Any) -> Any:
 def log10(values: Any) -> Any:
     """Logarithm in which zero is very small rather than minus infinity."""
     return np.log10(np.maximum(values, TINY))
+
+
+def left_of(drop: float) -> float:
+    """What is left after a drop in orders of magnitude: 0 if the logarithm of zero is in it."""
+    return float(10**-drop) if drop < SPAN else 0.0
+
+
+def some(value: float) -> str:
+    """A share that may be very small, in words where it is zero."""
+    return f"{value:.1e}" if value else "nothing"
 
 
 def share(value: float) -> str:

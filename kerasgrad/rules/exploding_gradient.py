@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.evidence import SPAN, Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
 DEPTH, TIME = 4.0, 3.0
@@ -76,7 +76,8 @@ def _through_depth(seen: Evidence) -> list[Finding]:
 def _over_time(seen: Evidence) -> list[Finding]:
     norm = seen.overall("gradient_norm")
     growth = float(log10(median(norm[seen.late])) - log10(median(norm[:FIRST])))
-    if not growth >= TIME or seen.learning.fall > 0:
+    # From nothing to something is no growth: it began with weights or units that pass nothing on.
+    if not TIME <= growth < SPAN or seen.learning.fall > 0:
         return []
     since = seen.since(log10(norm) - log10(median(norm[:FIRST])) >= TIME)
     said = f"The gradient norm has grown {10**growth:.1e}-fold since the start, and the loss with it."

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.evidence import Evidence, left_of, log10, median, some
 from kerasgrad.rules.rule import Verdict, rule
 
 DROP = 4.0
@@ -47,7 +47,7 @@ def short_memory(seen: Evidence) -> Verdict:
 
 def _finding(seen: Evidence, path: str, drop: float, steps: int) -> Finding:
     severity = Severity.WARNING if seen.learning.poor(GAIN) else Severity.NOTE
-    said = f"Of {steps} time steps the first quarter receives {10**-drop:.1e} of the signal of the strongest."
+    said = f"Of {steps} time steps the first quarter receives {some(left_of(drop))} of the signal of the strongest."
     return Finding(
         "short_memory",
         severity,
@@ -56,7 +56,7 @@ def _finding(seen: Evidence, path: str, drop: float, steps: int) -> Finding:
         path,
         int(seen.steps[0]),
         "signal at the first / the strongest quarter",
-        10**-drop,
+        left_of(drop),
         10**-DROP,
         len(seen),
         (

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import START, Evidence, log10, median
+from kerasgrad.rules.evidence import START, Evidence, left_of, log10, median, some
 from kerasgrad.rules.rule import Verdict, rule
 
 DROP, DROP_WARNING, DROP_ALWAYS = 3.0, 4.0, 7.0
@@ -50,13 +50,13 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     certain = seen.learning.poor(GAIN if steep else GAIN_SLIGHT) or drop.max() >= DROP_ALWAYS
     depth = start_of_drop(now)
     start = rows[-2] if depth is None else _within(seen, rows[depth - 1], rows[depth])
-    ratio = float(10 ** -drop.max())
+    ratio = left_of(float(drop.max()))
     each = log10(signal)
     since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
     since = int(seen.steps[0]) if since is None else since
     where = "it fades from layer to layer" if depth is None else f"most of it is lost in {seen.name(start)}"
     lower = rows[:depth] if depth is not None else rows[:-1]
-    said = f"{seen.name(rows[0])} receives {ratio:.1e} of the signal that the last layers receive; {where}."
+    said = f"{seen.name(rows[0])} receives {some(ratio)} of the signal that the last layers receive; {where}."
     return [
         Finding(
             "vanishing_gradient",
