@@ -109,7 +109,7 @@ class Diagnosis:
     """All that the rules say of a run. Its `repr` is the report; as a condition it is true if there are findings.
 
     Attributes:
-        findings: the gravest first; those of the same severity in the order of the steps at which they began.
+        findings: the gravest first; those of the same severity as they came: the rules put causes before symptoms.
         not_examined: why a rule could not judge, by the rule's name.
         examined: names of the rules that did judge.
         model: name of the model.
@@ -188,8 +188,8 @@ class Diagnosis:
         )
 
 
-def _gravest_first(finding: Finding) -> tuple[bool, int, float]:
-    return finding.withdrawn is not None, -finding.severity, -1 if finding.since is None else finding.since
+def _gravest_first(finding: Finding) -> tuple[bool, int]:
+    return finding.withdrawn is not None, -finding.severity
 
 
 def _plain(value: Any) -> Any:

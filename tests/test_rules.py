@@ -338,6 +338,37 @@ def test_no_signal_at_all_is_called_nothing() -> None:
         assert not re.search(r"e[+-]\d\d\d", repr(kerasgrad.diagnose(made(one))))
 
 
+def thrown_up_and_dead(t: dict[Any, Any]) -> Run:
+    """The first step is far too large: the loss goes up a hundredfold, comes down, and layer 2 is dead for good."""
+    t = stuck(t)
+    t["overall", "loss"][1:4] = 500.0
+    t["layer", "update_ratio"][1] = 2.0
+    t["layer", "activation_zeros"][4:, 2] = 1.0
+    t["layer", "gradient_norm"][4:, :3] = 0.0
+    t["layer", "signal_rms"][4:, :3] = 0.0
+    return made(t, {"loss_function": ""})
+
+
+def test_the_first_finding_is_the_cause_and_its_first_remedy_can_help() -> None:
+    run = thrown_up_and_dead(healthy())
+    assert Evidence(run).learning.gain == 0, "no gain, though the loss fell by 99 % from where the first steps threw it"
+    found = warnings_of(run)
+    assert [f.rule for f in found] == ["rate_too_high", "dead_units"]
+    assert found[1].remedies[0] == "reset_dead_units", "a lower rate revives nothing"
+    born = next(f for f in warnings_of(dead(healthy())) if f.rule == "dead_units")
+    assert born.remedies[0] == "reset_biases" and dying_remedies()[0] == "lower_learning_rate"
+
+
+def dying_remedies() -> tuple[str, ...]:
+    return next(f for f in warnings_of(dying(healthy())) if f.rule == "dead_units").remedies
+
+
+def test_a_symptom_of_the_loss_comes_after_what_may_explain_it() -> None:
+    tables = stuck(healthy())
+    tables["layer", "dead_fraction"][50:, 3] = 0.8
+    assert [f.rule for f in warnings_of(made(tables))] == ["dead_units", "loss_not_decreasing", "plateau"]
+
+
 def test_what_comes_later_is_no_cause() -> None:
     tables = stuck(healthy())
     tables["layer", "dead_fraction"][60:, 2] = 0.8

@@ -11,6 +11,9 @@ learnt, 0 for the constant prediction, 1 for a perfect one. It is estimated from
 | squared error | var / (var + loss), var of the output: R^2 where predictions are means (Murphy 1973, resolution) |
 | absolute error | the same with the mean absolute deviation of a normal output, 0.8 x its deviation |
 | any other | 1 - loss now / loss at the start |
+
+Of a model that has gone blind, see `is_blind`, it is at most 0, whatever the loss says: one that the first steps threw up
+may have come down a thousandfold.
 """
 
 from __future__ import annotations
@@ -99,9 +102,27 @@ def learning(run: Run, index: NDArray[np.int64]) -> Learning:
     now = float(epochs[-1]) if len(epochs) else math.nan
     best = float(epochs.min()) if len(epochs) else math.nan
     constant, gain = _gain(run, index, start, now)
+    if is_blind(run, index):
+        gain = float(np.fmin(gain, 0.0))
     fall = (start - now) / max(abs(start), 1e-30) if not math.isnan(now) else math.nan
     batches = int(max(ends[-1] if len(ends) else 0, steps[-1] + 1 if len(steps) else 0))
     return Learning(start, now, best, constant, gain, _held_out(run, constant, gain, now), fall, epochs, ends, batches)
+
+
+def is_blind(run: Run, index: NDArray[np.int64]) -> bool:
+    """Whether for certain nothing of the input reaches the output: a layer is dead, and all before it get no gradient.
+
+    Args:
+        run: a run.
+        index: the samples that count; it must be so in the last of them.
+    """
+    late = index[-LAST:]
+    owners = np.unique([row for row in run.schema.owners if row >= 0])
+    dead = np.flatnonzero((run.table("activation_zeros", "layer")[late] == 1).all(axis=0)) if len(late) else owners[:0]
+    if not len(dead) or not len(owners):
+        return False
+    norms, below = run.table("gradient_norm", "layer")[late][:, owners], owners <= dead[-1]
+    return bool(below.any() and (norms[:, below] == 0).all() and (norms[:, ~below] > 0).any())
 
 
 def of_epochs(run: Run, metric: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
