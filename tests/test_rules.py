@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,10 +21,11 @@ from runs import LAYERS, healthy, made, stuck
 import kerasgrad
 import zoo.baselines
 import zoo.recipes
-from kerasgrad import catalogue, rules
+from kerasgrad import catalogue, remedies, rules
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median
 from kerasgrad.rules.rule import Rule
+from kerasgrad.rules.short_memory import gates as gates_of
 from kerasgrad.run import Run, Sample, Schema
 
 FOLDER = Path(rules.__file__).parent
@@ -534,12 +536,32 @@ def test_each_rule_has_its_file_and_its_text() -> None:
         assert len(parts) == 6, name
 
 
-def test_remedies_of_the_text_are_those_of_the_findings() -> None:
-    for spoil, rule, _, _ in SICK:
-        text = (FOLDER / f"{rule}.py").read_text()
-        named = set(re.findall(r"\w+", text.split("Remedies:")[1].split("References:")[0]))
-        finding = next(f for f in kerasgrad.diagnose(spoil(healthy())) if f.rule == rule)
-        assert set(finding.remedies) <= named, rule
+@pytest.mark.parametrize("name", BY_NAME)
+def test_remedies_of_the_text_are_those_that_the_rule_can_give(name: str) -> None:
+    known = set(remedies.names())
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    text = (ast.get_docstring(tree) or "").split("Remedies:")[1].split("References:")[0]
+    given = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert {word for word in re.findall(r"\w+", text) if "_" in word} == given & known
+    unknown = [f for spoil, rule, _, _ in SICK if rule == name for f in BY_NAME[name](spoil(healthy()))]
+    assert not {remedy for finding in unknown for remedy in finding.remedies} - known
+
+
+@pytest.mark.parametrize(
+    ("layer", "gates", "first"),
+    [("SimpleRNN", 1, "use_lstm"), ("GRU", 3, "set_forget_bias"), ("LSTM", 4, "set_forget_bias"), (None, 0, "use_lstm")],
+)
+def test_remedies_of_a_short_memory_are_those_of_its_kind(layer: str | None, gates: int, first: str) -> None:
+    built = keras.Sequential([keras.Input((9, 4)), getattr(keras.layers, layer or "LSTM")(5, use_bias=layer is not None)])
+    variables = tuple(f"cell/{v.name}" for v in built.trainable_variables)
+    sizes = tuple(math.prod(v.shape) for v in built.trainable_variables)
+    schema = Schema(("cell",), variables, (0,) * len(sizes), sizes, ("recurrent",), {}, ("cell",))
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+    for step in range(9):
+        over_time = np.geomspace(1e-8, 1, 40).astype(np.float32)
+        run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time}))
+    assert gates_of(run, "cell") == gates
+    assert rules.short_memory(run)[0].remedies[0] == first
 
 
 def test_all_rules_are_quick() -> None:

@@ -6,7 +6,7 @@ Why it hurts: the lower layers are thrown about by steps that the upper ones can
 Threshold and source: growth of 4 orders of magnitude through depth, or of 3 over time with a loss above that of the
 start. Elsewhere first / last > 70 (AutoTrainer) fires on many nets that learn. Both need a gain below 0.7.
 Known false alarms: large gradients everywhere, as from unscaled targets, are not growth and are not reported.
-Remedies: clip_gradients, lower_learning_rate, use_he_initializer, add_normalization.
+Remedies: clip_gradients, clip_gradients_adaptively, lower_learning_rate, use_he_initializer, add_normalization.
 References: Pascanu et al. 2013; Philipp et al. 2018, The exploding gradient problem demystified.
 """
 
@@ -38,7 +38,7 @@ CAUSES = (
     "a learning rate that is too high",
     "a recurrent layer over many steps without clipping",
 )
-REMEDIES = ("clip_gradients", "lower_learning_rate", "use_he_initializer", "add_normalization")
+REMEDIES = ("clip_gradients", "clip_gradients_adaptively", "lower_learning_rate", "use_he_initializer", "add_normalization")
 
 
 def _through_depth(seen: Evidence) -> list[Finding]:

@@ -6,7 +6,7 @@ Threshold and source: below a ten-thousandth of the median layer's, or exactly z
 a gain below 0.7. `trainable=False` is a choice: such layers have no updates to look at.
 Known false alarms: variables whose gradient is zero by structure (a bias before BatchNormalization, an attention key's
 bias) do not count, since a layer is judged by all its variables together.
-Remedies: use_relu, add_shortcuts, raise_learning_rate, unfreeze.
+Remedies: use_relu, add_shortcuts, raise_learning_rate.
 References: Raghu et al. 2017 (SVCCA), layers that converge from below; Karpathy 2022 on update ratios.
 """
 

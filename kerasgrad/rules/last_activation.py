@@ -8,7 +8,7 @@ leaves behind, whatever that activation was: `Dense(1, activation="softmax")` tr
 predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
 lie beyond what the activation can give.
 Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7.
-Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits.
+Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits, use_binary_crossentropy.
 References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
 """
 

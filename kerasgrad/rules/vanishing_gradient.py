@@ -10,7 +10,7 @@ teaching figure), or of 7 in any case. Absolute thresholds (mean |g| < 1e-7 else
 here all layers shrink together.
 Known false alarms: per-entry signals shrink where an average over many positions is taken; 4 orders leave room for
 that. Weight gradients are not looked at: they can be level while the signal dies.
-Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer, use_lstm.
+Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer.
 References: Hochreiter 1991; Glorot & Bengio 2010; He et al. 2016.
 """
 
