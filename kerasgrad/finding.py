@@ -80,7 +80,7 @@ class Finding:
             against = "" if math.isnan(self.threshold) else f" (threshold {_number(self.threshold)})"
             parts.append(f"{self.quantity} {_number(self.measured)}{against}")
         if self.samples:
-            parts.append(f"{self.samples} sample{'s' if self.samples != 1 else ''}")
+            parts.append(counted(self.samples, "sample"))
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -186,6 +186,17 @@ class Diagnosis:
             int(values.get("samples", 0)),
             None if steps is None else (int(steps[0]), int(steps[1])),
         )
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number of things in words.
+
+    Args:
+        count: how many.
+        one: what is said of one of them, such as `"layer has"`.
+        many: what is said of more, such as `"layers have"`; with an `s` behind if it is not given.
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _gravest_first(finding: Finding) -> tuple[bool, int]:

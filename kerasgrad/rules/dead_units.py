@@ -70,18 +70,10 @@ def dead_units(seen: Evidence) -> Verdict:
 _STEP = "a step that was too large threw the biases far below zero"
 _START = "biases or weights that begin far below zero, or weights that are zero"
 _REST = "inputs that are not scaled", "nothing arrives from the layer before"
-_DYING = (
-    (_STEP, _START, *_REST),
-    ("lower_learning_rate", "use_leaky_relu", "reset_dead_units", "use_he_initializer", "standardize_inputs", "reset_biases"),
-)
-_WHOLE = (
-    (_STEP, _START, *_REST),
-    ("reset_dead_units", "lower_learning_rate", "use_leaky_relu", "use_he_initializer", "standardize_inputs", "reset_biases"),
-)
-_BORN = (
-    (_START, *_REST, _STEP),
-    ("reset_biases", "use_he_initializer", "reset_dead_units", "use_leaky_relu", "standardize_inputs", "lower_learning_rate"),
-)
+_ALIVE, _ANEW = ("use_leaky_relu", "standardize_inputs"), ("reset_dead_units", "use_he_initializer", "reset_biases")
+_DYING = (_STEP, _START, *_REST), ("lower_learning_rate", "use_leaky_relu", *_ANEW, "standardize_inputs")
+_WHOLE = (_STEP, _START, *_REST), ("reset_dead_units", "lower_learning_rate", *_ALIVE, "use_he_initializer", "reset_biases")
+_BORN = (_START, *_REST, _STEP), ("reset_biases", "use_he_initializer", "reset_dead_units", *_ALIVE, "lower_learning_rate")
 """Causes and remedies by what was found: units that die, a layer that died, one that was dead from the start."""
 
 

@@ -22,9 +22,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "frozen_layer": ("disconnected", *_OF_LAYERS),
 }
 """By ailment those that bring it about."""
-SYMPTOMS = frozenset(
-    {"loss_not_decreasing", "plateau", "oscillating_loss", "diverging_loss", "overfitting", "stuck_metric"}
-)
+SYMPTOMS = frozenset({"loss_not_decreasing", "plateau", "oscillating_loss", "diverging_loss", "overfitting", "stuck_metric"})
 """They say that something is wrong, others say what."""
 LATER = 10
 """Steps by which a cause may show after its effect; each rule has its own threshold, and samples have gaps."""
