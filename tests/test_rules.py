@@ -443,6 +443,13 @@ def test_the_first_steps_do_not_say_how_things_are_now() -> None:
     assert 0.3 < seen.learning.gain < 0.6
 
 
+def test_the_mean_of_the_only_epoch_is_not_how_it_is_now() -> None:
+    tables = healthy()
+    tables["overall", "loss"] = np.concatenate([np.linspace(5.0, 3.0, 40), np.linspace(3.0, 1.7, 40)])
+    one = made(tables, {"history": {"step": [80], "loss": [float(tables["overall", "loss"].mean())]}})
+    assert Evidence(one).learning.now < 1.9 and Evidence(one).learning.late_fall > 0.05 and not warnings_of(one)
+
+
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:
     seen = Evidence(made(healthy()))
     holds = np.zeros(80, bool)

@@ -44,7 +44,7 @@ class Learning:
 
     Attributes:
         start: loss at the first samples.
-        now: loss of the last epoch, or of the last samples.
+        now: loss of the last epoch, or, of a single epoch, of the last samples.
         best: lowest loss of an epoch, or of a tenth of the samples.
         constant: loss of a constant prediction.
         gain: share of what the constant prediction leaves open that was learnt.
@@ -97,7 +97,8 @@ def learning(run: Run, index: NDArray[np.int64]) -> Learning:
     loss, steps = loss[given], steps[given]
     start = float(loss[:FIRST].mean()) if len(loss) else math.nan
     epochs, ends = _epochs(run, int(steps[-1]) if len(steps) else -1)
-    if not len(epochs):
+    if len(epochs) < 2:
+        # The mean of the only epoch is that of all the way, and says neither how it is now nor whether it still falls.
         epochs, ends = _smoothed(loss, steps)
     now = float(epochs[-1]) if len(epochs) else math.nan
     best = float(epochs.min()) if len(epochs) else math.nan
