@@ -77,7 +77,7 @@ class Finding:
             against = "" if math.isnan(self.threshold) else f" (threshold {_number(self.threshold)})"
             parts.append(f"{self.quantity} {_number(self.measured)}{against}")
         if self.samples:
-            parts.append(f"{self.samples} sample{'s' if self.samples != 1 else ''}")
+            parts.append(counted(self.samples, "sample"))
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class Diagnosis:
     """All that the rules say of a run. Its `repr` is the report; as a condition it is true if there are findings.
 
     Attributes:
-        findings: the gravest first; those of the same severity in the order of the steps at which they began.
+        findings: the gravest first; those of the same severity as they came: the rules put causes before symptoms.
         not_examined: why a rule could not judge, by the rule's name.
         examined: names of the rules that did judge.
         model: name of the model.
@@ -175,8 +175,19 @@ class Diagnosis:
         )
 
 
-def _gravest_first(finding: Finding) -> tuple[bool, int, float]:
-    return finding.withdrawn is not None, -finding.severity, -1 if finding.since is None else finding.since
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number of things in words.
+
+    Args:
+        count: how many.
+        one: what is said of one of them, such as `"layer has"`.
+        many: what is said of more, such as `"layers have"`; with an `s` behind if it is not given.
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _gravest_first(finding: Finding) -> tuple[bool, int]:
+    return finding.withdrawn is not None, -finding.severity
 
 
 def _plain(value: Any) -> Any:

@@ -75,11 +75,11 @@ def test_keys_of_later_versions_are_left_out_and_missing_ones_named() -> None:
 
 def test_the_gravest_comes_first_and_the_withdrawn_last() -> None:
     note = Finding("a_note", Severity.NOTE, "", since=0)
-    early, late = (Finding(name, Severity.ERROR, "", since=step) for name, step in (("early", 1), ("late", 7)))
+    cause, effect = (Finding(name, Severity.ERROR, "", since=step) for name, step in (("cause", 7), ("effect", 1)))
     gone = Finding("gone", Severity.ERROR, "", since=0, withdrawn=5)
-    diagnosis = Diagnosis((note, gone, late, VANISHING, early))
-    assert [f.rule for f in diagnosis] == ["early", "late", "vanishing_gradient", "a_note", "gone"]
-    assert [f.rule for f in diagnosis.of(Severity.WARNING)] == ["early", "late", "vanishing_gradient"]
+    diagnosis = Diagnosis((note, gone, cause, VANISHING, effect))
+    assert [f.rule for f in diagnosis] == ["cause", "effect", "vanishing_gradient", "a_note", "gone"]
+    assert [f.rule for f in diagnosis.of(Severity.WARNING)] == ["cause", "effect", "vanishing_gradient"]
     assert Severity.NOTE < Severity.WARNING < Severity.ERROR
 
 

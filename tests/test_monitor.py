@@ -120,11 +120,14 @@ def test_choice_of_layers() -> None:
         fit(GRID["mlp"](), monitor)
         assert monitor.run.layers == ("dense_1",)
         assert monitor.run.variables == ("dense_1/kernel", "dense_1/bias")
+        assert monitor.run.facts["output_layer"] == ""
+        assert "no row" in kerasgrad.diagnose(monitor.run).not_examined["last_activation"]
     whole = watch()
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
     case = GRID["mlp"]()
     fit(case, whole)
+    assert whole.run.facts["output_layer"] == whole.run.layers[-1]
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
     part = watch(layers="*dense_1")

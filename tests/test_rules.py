@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,10 +21,11 @@ from runs import LAYERS, healthy, made, stuck
 import kerasgrad
 import zoo.baselines
 import zoo.recipes
-from kerasgrad import catalogue, rules
+from kerasgrad import catalogue, remedies, rules
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median
 from kerasgrad.rules.rule import Rule
+from kerasgrad.rules.short_memory import gates as gates_of
 from kerasgrad.run import Run, Sample, Schema
 
 FOLDER = Path(rules.__file__).parent
@@ -368,6 +370,50 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
 
 
+def test_no_signal_at_all_is_called_nothing() -> None:
+    """Zero has no logarithm; what stands for it there must not come out as 2.3e-299."""
+    tables = stuck(healthy())
+    tables["layer", "signal_rms"][:, :3] = 0.0
+    found = next(f for f in kerasgrad.diagnose(made(tables)) if f.rule == "vanishing_gradient")
+    assert "receives nothing of the signal" in found.summary and found.measured == 0.0
+    still = stuck(healthy())
+    still["layer", "update_ratio"][:, 1:] = 0.0
+    still["overall", "gradient_norm"][:40] = 0.0
+    for one in (tables, still):
+        assert not re.search(r"e[+-]\d\d\d", repr(kerasgrad.diagnose(made(one))))
+
+
+def thrown_up_and_dead(t: dict[Any, Any]) -> Run:
+    """The first step is far too large: the loss goes up a hundredfold, comes down, and layer 2 is dead for good."""
+    t = stuck(t)
+    t["overall", "loss"][1:4] = 500.0
+    t["layer", "update_ratio"][1] = 2.0
+    t["layer", "activation_zeros"][4:, 2] = 1.0
+    t["layer", "gradient_norm"][4:, :3] = 0.0
+    t["layer", "signal_rms"][4:, :3] = 0.0
+    return made(t, {"loss_function": ""})
+
+
+def test_the_first_finding_is_the_cause_and_its_first_remedy_can_help() -> None:
+    run = thrown_up_and_dead(healthy())
+    assert Evidence(run).learning.gain == 0, "no gain, though the loss fell by 99 % from where the first steps threw it"
+    found = warnings_of(run)
+    assert [f.rule for f in found] == ["rate_too_high", "dead_units"]
+    assert found[1].remedies[0] == "reset_dead_units", "a lower rate revives nothing"
+    born = next(f for f in warnings_of(dead(healthy())) if f.rule == "dead_units")
+    assert born.remedies[0] == "reset_biases" and dying_remedies()[0] == "lower_learning_rate"
+
+
+def dying_remedies() -> tuple[str, ...]:
+    return next(f for f in warnings_of(dying(healthy())) if f.rule == "dead_units").remedies
+
+
+def test_a_symptom_of_the_loss_comes_after_what_may_explain_it() -> None:
+    tables = stuck(healthy())
+    tables["layer", "dead_fraction"][50:, 3] = 0.8
+    assert [f.rule for f in warnings_of(made(tables))] == ["dead_units", "loss_not_decreasing", "plateau"]
+
+
 def test_what_comes_later_is_no_cause() -> None:
     tables = stuck(healthy())
     tables["layer", "dead_fraction"][60:, 2] = 0.8
@@ -406,6 +452,17 @@ def test_the_scale_of_what_a_recurrent_layer_is_fed(scale: float) -> None:
     assert [round(f.measured) for f in found] == ([50] if scale == 50 else [])
 
 
+@pytest.mark.parametrize("how", ["chosen", "selected"])
+def test_the_last_of_some_layers_is_not_the_output(how: str) -> None:
+    """A hidden ReLU before a softmax that has no row gives no probabilities, as it should be."""
+    run = made(healthy(), {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+    run.facts |= {"output_layer": "outputs"} if how == "chosen" else {}
+    part = run.select(layers=run.layers[:-1]) if how == "selected" else run
+    diagnosis = kerasgrad.diagnose(part)
+    assert {"last_activation", "constant_output"} <= set(diagnosis.not_examined) and not diagnosis.findings
+    assert "was not chosen" in diagnosis.not_examined["last_activation"]
+
+
 def test_samples_thrown_away_by_loss_scaling_do_not_count() -> None:
     tables = healthy()
     tables["overall", "loss_scale_overflow"][:9] = 1
@@ -427,6 +484,13 @@ def test_the_first_steps_do_not_say_how_things_are_now() -> None:
     seen = Evidence(run)
     assert list(seen.steps[seen.late]) == [900, 1200]
     assert 0.3 < seen.learning.gain < 0.6
+
+
+def test_the_mean_of_the_only_epoch_is_not_how_it_is_now() -> None:
+    tables = healthy()
+    tables["overall", "loss"] = np.concatenate([np.linspace(5.0, 3.0, 40), np.linspace(3.0, 1.7, 40)])
+    one = made(tables, {"history": {"step": [80], "loss": [float(tables["overall", "loss"].mean())]}})
+    assert Evidence(one).learning.now < 1.9 and Evidence(one).learning.late_fall > 0.05 and not warnings_of(one)
 
 
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:
@@ -522,12 +586,34 @@ def test_each_rule_has_its_file_and_its_text() -> None:
         assert len(parts) == 6, name
 
 
-def test_remedies_of_the_text_are_those_of_the_findings() -> None:
-    for spoil, rule, _, _ in SICK:
-        text = (FOLDER / f"{rule}.py").read_text()
-        named = set(re.findall(r"\w+", text.split("Remedies:")[1].split("References:")[0]))
-        finding = next(f for f in kerasgrad.diagnose(spoil(healthy())) if f.rule == rule)
-        assert set(finding.remedies) <= named, rule
+@pytest.mark.parametrize("name", BY_NAME)
+def test_remedies_of_the_text_are_those_that_the_rule_can_give(name: str) -> None:
+    known = set(remedies.names())
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    text = (ast.get_docstring(tree) or "").split("Remedies:")[1].split("References:")[0]
+    shared = ast.parse((FOLDER / "causes.py").read_text() if "kerasgrad.rules.causes" in ast.dump(tree) else "")
+    nodes = [*ast.walk(tree), *ast.walk(shared)]
+    given = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert {word for word in re.findall(r"\w+", text) if "_" in word} == given & known
+    unknown = [f for spoil, rule, _, _ in SICK if rule == name for f in BY_NAME[name](spoil(healthy()))]
+    assert not {remedy for finding in unknown for remedy in finding.remedies} - known
+
+
+@pytest.mark.parametrize(
+    ("layer", "gates", "first"),
+    [("SimpleRNN", 1, "use_lstm"), ("GRU", 3, "set_forget_bias"), ("LSTM", 4, "set_forget_bias"), (None, 0, "use_lstm")],
+)
+def test_remedies_of_a_short_memory_are_those_of_its_kind(layer: str | None, gates: int, first: str) -> None:
+    built = keras.Sequential([keras.Input((9, 4)), getattr(keras.layers, layer or "LSTM")(5, use_bias=layer is not None)])
+    variables = tuple(f"cell/{v.name}" for v in built.trainable_variables)
+    sizes = tuple(math.prod(v.shape) for v in built.trainable_variables)
+    schema = Schema(("cell",), variables, (0,) * len(sizes), sizes, ("recurrent",), {}, ("cell",))
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+    for step in range(9):
+        over_time = np.geomspace(1e-8, 1, 40).astype(np.float32)
+        run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time}))
+    assert gates_of(run, "cell") == gates
+    assert rules.short_memory(run)[0].remedies[0] == first
 
 
 def test_all_rules_are_quick() -> None:

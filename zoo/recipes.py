@@ -142,13 +142,13 @@ RECIPES: Mapping[str, Recipe] = {
     "resnet.no_shortcut": _cifar("resnet.no_shortcut"),
     "resnet.no_norm": _cifar("resnet.no_norm", NON_FINITE, RATE_TOO_HIGH),
     "resnet.no_shortcut_no_norm": _cifar("resnet.no_shortcut_no_norm", DEAD, NOT_DECREASING, PLATEAU),
-    "resnet.stochastic_depth": _cifar("resnet.stochastic_depth", PLATEAU),
+    "resnet.stochastic_depth": _cifar("resnet.stochastic_depth"),
     "resnet.cifar.deep": _cifar("resnet.cifar", PLATEAU, VANISHING, steps=100, depth=56),
     "resnet.no_shortcut.deep": _cifar(
         "resnet.no_shortcut", NOT_DECREASING, PLATEAU, VANISHING, steps=100, depth=56
     ),
     "densenet.connected": _cifar("densenet.connected", steps=100, depth=22),
-    "densenet.no_connections": _cifar("densenet.no_connections", NOT_DECREASING, PLATEAU, steps=100, depth=22),
+    "densenet.no_connections": _cifar("densenet.no_connections", PLATEAU, steps=100, depth=22),
     "unet.skips": Recipe("unet.skips", "shapes", batch=16, steps=300),
     "unet.no_skips": Recipe("unet.no_skips", "shapes", batch=16, steps=300),
     "transformer.classifier": _symbols("transformer.classifier", "sentences", _SENTENCES),

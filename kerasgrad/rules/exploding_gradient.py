@@ -6,7 +6,7 @@ Why it hurts: the lower layers are thrown about by steps that the upper ones can
 Threshold and source: growth of 4 orders of magnitude through depth, or of 3 over time with a loss above that of the
 start. Elsewhere first / last > 70 (AutoTrainer) fires on many nets that learn. Both need a gain below 0.7.
 Known false alarms: large gradients everywhere, as from unscaled targets, are not growth and are not reported.
-Remedies: clip_gradients, lower_learning_rate, use_he_initializer, add_normalization.
+Remedies: clip_gradients, clip_gradients_adaptively, lower_learning_rate, use_he_initializer, add_normalization.
 References: Pascanu et al. 2013; Philipp et al. 2018, The exploding gradient problem demystified.
 """
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.evidence import SPAN, Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
 DEPTH, TIME = 4.0, 3.0
@@ -38,7 +38,7 @@ CAUSES = (
     "a learning rate that is too high",
     "a recurrent layer over many steps without clipping",
 )
-REMEDIES = ("clip_gradients", "lower_learning_rate", "use_he_initializer", "add_normalization")
+REMEDIES = ("clip_gradients", "clip_gradients_adaptively", "lower_learning_rate", "use_he_initializer", "add_normalization")
 
 
 def _through_depth(seen: Evidence) -> list[Finding]:
@@ -76,7 +76,8 @@ def _through_depth(seen: Evidence) -> list[Finding]:
 def _over_time(seen: Evidence) -> list[Finding]:
     norm = seen.overall("gradient_norm")
     growth = float(log10(median(norm[seen.late])) - log10(median(norm[:FIRST])))
-    if not growth >= TIME or seen.learning.fall > 0:
+    # From nothing to something is no growth: it began with weights or units that pass nothing on.
+    if not TIME <= growth < SPAN or seen.learning.fall > 0:
         return []
     since = seen.since(log10(norm) - log10(median(norm[:FIRST])) >= TIME)
     said = f"The gradient norm has grown {10**growth:.1e}-fold since the start, and the loss with it."

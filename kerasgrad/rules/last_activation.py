@@ -8,7 +8,7 @@ leaves behind, whatever that activation was: `Dense(1, activation="softmax")` tr
 predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
 lie beyond what the activation can give.
 Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7.
-Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits.
+Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits, use_binary_crossentropy.
 References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
 """
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.evidence import NO_OUTPUT, Evidence
 from kerasgrad.rules.learning import of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -37,12 +37,14 @@ def last_activation(seen: Evidence) -> Verdict:
     loss = str(seen.run.facts.get("loss_function") or "")
     if not loss or not seen.run.layers:
         return "the run does not say which loss was trained" if not loss else "the run has no layers"
-    kind, units = seen.run.schema.activations[-1], outputs(seen.run)
+    if seen.output < 0:
+        return NO_OUTPUT
+    kind, units = seen.run.schema.activations[seen.output], outputs(seen.run)
     logits = bool(seen.run.facts.get("from_logits"))
     severity, said, remedies = _judged(seen, kind, units, loss, logits)
     if severity is None:
         return []
-    name = seen.run.layers[-1]
+    name = seen.name(seen.output)
     return [
         Finding(
             "last_activation",

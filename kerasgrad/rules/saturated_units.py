@@ -26,7 +26,7 @@ GAIN = 0.7
 @rule("layer/saturated_fraction", least=3)
 def saturated_units(seen: Evidence) -> Verdict:
     """Judges the hidden layers."""
-    hidden = np.arange(len(seen.run.layers)) < len(seen.run.layers) - 1
+    hidden = np.arange(len(seen.run.layers)) != seen.output
     table = seen.layer("saturated_fraction")
     now = np.where(hidden, median(table[seen.late]), np.nan)
     rows = np.flatnonzero(now > NOTE)

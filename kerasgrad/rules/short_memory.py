@@ -5,7 +5,8 @@ quarter.
 Why it hurts: what happened early in the sequence cannot be learnt, however long the training.
 Threshold and source: 4 orders of magnitude, as through depth; a warning with a gain below 0.7.
 Known false alarms: tasks in which only the last steps matter; there it is as it should be, and the gain says so.
-Remedies: use_lstm, use_gru, set_forget_bias, shorten_sequences, add_attention.
+Remedies: use_lstm, use_gru for a SimpleRNN, set_forget_bias, set_chrono_bias for a layer with gates; then
+shorten_sequences, add_attention.
 References: Hochreiter & Schmidhuber 1997; Bengio et al. 1994, Learning long-term dependencies is difficult.
 """
 
@@ -14,8 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.evidence import Evidence, left_of, log10, median, some
 from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.run import Run
 
 DROP = 4.0
 GAIN = 0.7
@@ -47,7 +49,7 @@ def short_memory(seen: Evidence) -> Verdict:
 
 def _finding(seen: Evidence, path: str, drop: float, steps: int) -> Finding:
     severity = Severity.WARNING if seen.learning.poor(GAIN) else Severity.NOTE
-    said = f"Of {steps} time steps the first quarter receives {10**-drop:.1e} of the signal of the strongest."
+    said = f"Of {steps} time steps the first quarter receives {some(left_of(drop))} of the signal of the strongest."
     return Finding(
         "short_memory",
         severity,
@@ -56,13 +58,39 @@ def _finding(seen: Evidence, path: str, drop: float, steps: int) -> Finding:
         path,
         int(seen.steps[0]),
         "signal at the first / the strongest quarter",
-        10**-drop,
+        left_of(drop),
         10**-DROP,
         len(seen),
-        (
-            "no gates (SimpleRNN): each step multiplies the signal by less than 1",
-            "forget gates that begin closed",
-            "sequences longer than the layer can carry",
-        ),
-        ("use_lstm", "use_gru", "set_forget_bias", "shorten_sequences", "add_attention"),
+        *_for(gates(seen.run, path)),
     )
+
+
+def _for(gates: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Causes and remedies of a layer with that many gates; of both kinds where that is not known."""
+    causes: list[str] = []
+    remedies: list[str] = []
+    if gates in (0, 1):
+        causes.append("no gates (SimpleRNN): each step multiplies the signal by less than 1")
+        remedies += ["use_lstm", "use_gru"]
+    if gates != 1:
+        causes.append("gates that begin closed: an LSTM's forget gate, a GRU's update gate")
+        remedies += ["set_forget_bias", "set_chrono_bias"]
+    causes.append("sequences longer than the layer can carry")
+    return tuple(causes), (*remedies, "shorten_sequences", "add_attention")
+
+
+def gates(run: Run, path: str) -> int:
+    """How many kernels a recurrent layer has side by side: 1 (SimpleRNN), 3 (GRU), 4 (LSTM); 0 where it cannot be told.
+
+    Of U units with g of them the recurrent kernel has g U^2 entries and the bias g U, or 2 g U in Keras' usual GRU: the
+    bias's squared is g or 4 g times the other.
+    """
+    row = run.layers.index(path) if path in run.layers else -1
+    sizes: dict[str, int] = {}
+    for variable, owner, size in zip(run.variables, run.schema.owners, run.schema.sizes, strict=True):
+        if owner == row:
+            sizes.setdefault(variable.rpartition("/")[2], size)
+    if not {"recurrent_kernel", "bias"} <= sizes.keys():
+        return 0
+    times = sizes["bias"] ** 2 / sizes["recurrent_kernel"]
+    return {1.0: 1, 3.0: 3, 12.0: 3, 4.0: 4}.get(times, 0)

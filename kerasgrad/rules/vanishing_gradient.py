@@ -10,7 +10,8 @@ teaching figure), or of 7 in any case. Absolute thresholds (mean |g| < 1e-7 else
 here all layers shrink together.
 Known false alarms: per-entry signals shrink where an average over many positions is taken; 4 orders leave room for
 that. Weight gradients are not looked at: they can be level while the signal dies.
-Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer, use_lstm.
+Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer; where the run shows why (`rules.causes`), those
+that help against it, use_glorot_initializer, reset_dead_units and use_leaky_relu among them.
 References: Hochreiter 1991; Glorot & Bengio 2010; He et al. 2016.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.causes import of_shrinking
-from kerasgrad.rules.evidence import START, Evidence, log10, median
+from kerasgrad.rules.evidence import START, Evidence, left_of, log10, median, some
 from kerasgrad.rules.rule import Verdict, rule
 
 DROP, DROP_WARNING, DROP_ALWAYS = 3.0, 4.0, 7.0
@@ -60,7 +61,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     certain = seen.learning.poor(GAIN if steep else GAIN_SLIGHT) or drop.max() >= DROP_ALWAYS
     depth = start_of_drop(now)
     start = rows[-2] if depth is None else _within(seen, rows[depth - 1], rows[depth])
-    ratio = float(10 ** -drop.max())
+    ratio = left_of(float(drop.max()))
     each = log10(signal)
     since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
     since = int(seen.steps[0]) if since is None else since
@@ -69,7 +70,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     # The last activation is no part of the way: cross-entropies are taken from the logits before it.
     first, last = (rows[0], rows[-1]) if depth is None else (rows[depth - 1], start)
     shown = of_shrinking(seen, first + 1, min(last, rows[-1] - 1))
-    said = f"{seen.name(rows[0])} receives {ratio:.1e} of the signal that the last layers receive; {where}."
+    said = f"{seen.name(rows[0])} receives {some(ratio)} of the signal that the last layers receive; {where}."
     return [
         Finding(
             "vanishing_gradient",

@@ -73,6 +73,7 @@ class Rows:
         seen: what is the same in every step: path, units, activation, as empty `LayerSeen`.
         variable_paths: unique path of each variable.
         not_examined: why something has no numbers, by path.
+        output: path of the layer that gives the model's output, the last that was called; `""` if it has no row.
     """
 
     layers: dict[int, int] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Rows:
     seen: list[LayerSeen] = field(default_factory=list)
     variable_paths: list[str] = field(default_factory=list)
     not_examined: dict[str, str] = field(default_factory=dict)
+    output: str = ""
     fixed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -224,6 +226,7 @@ class Collector:
             rows.kinds.append(_kind(called.path, called.layer))
             rows.held.append(called.layer)
             rows.seen.append(self._row_of(called))
+            rows.output = called.path if called.position > self.forward.passed_over else ""
         self._fix_variables()
         if rows.variables and not self.backward.applied:
             rows.not_examined["gradients and updates"] = NO_UPDATE
@@ -259,7 +262,7 @@ class Collector:
         for variable in self.backward.trainable:
             if id(variable) not in owner:
                 # Where only some layers were chosen, what none of them holds has no row.
-                owner[id(variable)] = (-1 if self.forward.passed_over else self._row_without_call(variable), 0)
+                owner[id(variable)] = (-1 if self.forward.passed_over >= 0 else self._row_without_call(variable), 0)
         rows.variables = sorted(self.backward.trainable, key=lambda v: owner[id(v)][0])
         rows.owners = [owner[id(v)][0] for v in rows.variables]
         holders = {rows.layers[k]: c.layer for k, c in self.forward.called.items() if k in rows.layers}
