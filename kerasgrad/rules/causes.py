@@ -1,13 +1,13 @@
-"""Why a signal shrinks on its way back: the causes that a run shows, the one that takes most of it first.
+"""Why a signal shrinks or grows on its way back: the causes that a run shows, the one that does most first.
 
-A layer passes on W^T (s * f'(z)): it shrinks what the derivative of its activation leaves, what dead units let through, and
-what the size of its weights makes of it. Each of the three can be told from what is recorded, in orders of magnitude.
+A layer passes on W^T (s * f'(z)): the derivative of its activation and dead units shrink the signal, the size of its weights
+shrinks it or makes it grow. Each of the three can be told from what is recorded, in orders of magnitude.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +18,9 @@ SIGMOIDS = {"sigmoid": 0.25, "hard_sigmoid": 1 / 6, "softmax": 0.25}
 """The steepest slope of activations that shrink whatever passes them."""
 GAINS = {"relu": 2**0.5, "leaky_relu": 2**0.5, "relu6": 2**0.5, "elu": 1.0, "tanh": 1.0, "linear": 1.0, "selu": 1.0}
 """rms(w) sqrt(fan-in) with which the mean square of a signal is kept (He et al. 2015; Glorot & Bengio 2010)."""
-SMALL = 0.85
-"""Share of that size below which weights count as too small; Glorot's in a ReLU net are at 0.71."""
+SMALL, LARGE = 0.85, 1.4
+"""Shares of that size below and above which weights do not keep it; Glorot's in a ReLU net are at 0.71, He's in a net of
+tanh at 1.41."""
 MOST = 0.5
 """Share of units that are dead, or of outputs that are saturated, from which on they are in the way."""
 DEEP = 20
@@ -28,11 +29,11 @@ DEEP = 20
 
 @dataclass(frozen=True)
 class Cause:
-    """Something that shrinks a signal.
+    """Something that changes a signal.
 
     Attributes:
         said: in words.
-        decades: orders of magnitude that it takes, about.
+        decades: orders of magnitude by which it does, about.
         remedies: what helps against it.
     """
 
@@ -53,7 +54,7 @@ def of_shrinking(seen: Evidence, first: int, last: int) -> list[Cause]:
         The causes, the strongest first; none where it does not show.
     """
     rows = np.arange(first, last + 1)
-    found = [*_sigmoids(seen, rows), *_small_weights(seen, rows), *_off(seen, rows)]
+    found = [*_sigmoids(seen, rows), *_weights(seen, rows, lambda size: size < SMALL, "small"), *_off(seen, rows)]
     found.sort(key=lambda cause: -cause.decades)
     deep = int(np.isin(rows, seen.learners).sum())
     if found and deep >= DEEP:
@@ -73,11 +74,16 @@ def _sigmoids(seen: Evidence, rows: np.ndarray) -> Iterator[Cause]:
             )
 
 
-def _small_weights(seen: Evidence, rows: np.ndarray) -> Iterator[Cause]:
+def of_growing(seen: Evidence, first: int, last: int) -> list[Cause]:
+    """The same of a signal that grows."""
+    return list(_weights(seen, np.arange(first, last + 1), lambda size: size > LARGE, "large"))
+
+
+def _weights(seen: Evidence, rows: np.ndarray, odd: Callable[[float], bool], what: str) -> Iterator[Cause]:
     """Kernels whose size is known by their bias, and that no normalisation makes good for."""
     if not len(seen) or seen.steps[0] > 0:
         return
-    norms, small = seen.variable("weight_norm")[0], {}
+    norms, found = seen.variable("weight_norm")[0], {}
     for row, nxt in zip(seen.learners, [*seen.learners[1:], None], strict=True):
         own = {seen.run.variables[i].rpartition("/")[2]: int(i) for i in np.flatnonzero(seen.owners == row)}
         after = [] if nxt is None else [seen.run.variables[i] for i in np.flatnonzero(seen.owners == nxt)]
@@ -85,16 +91,16 @@ def _small_weights(seen: Evidence, rows: np.ndarray) -> Iterator[Cause]:
             continue
         kind = _activation_after(seen, int(row), nxt)
         size = float(norms[own["kernel"]]) / math.sqrt(seen.run.schema.sizes[own["bias"]]) / GAINS.get(kind, math.nan)
-        if 0 <= size < SMALL:
-            small[int(row)] = size, kind
-    if small:
-        worst = min(small, key=lambda row: small[row][0])
-        size, kind = small[worst]
+        if odd(size):
+            found[int(row)] = math.log10(max(size, 1e-9)), kind
+    if found:
+        worst = max(found, key=lambda row: abs(found[row][0]))
+        size, kind = found[worst]
         remedy = "use_he_initializer" if GAINS[kind] > 1 else "use_glorot_initializer"
-        others = {1: "", 2: ", those of another layer are too small as well"}
-        more = others.get(len(small), f", those of {len(small) - 1} others are too small as well")
-        begins = f"the weights of {seen.name(worst)} begin at {size:.2g} of the size that keeps a signal{more}"
-        yield Cause(begins, -sum(math.log10(max(s, 1e-9)) for s, _ in small.values()), (remedy, "add_normalization"))
+        others = {1: "", 2: f"; those of another layer are too {what} as well"}
+        more = others.get(len(found), f"; those of {len(found) - 1} others are too {what} as well")
+        begin = f"the weights of {seen.name(worst)} begin at {10**size:.2g} times the size that keeps a signal{more}"
+        yield Cause(begin, sum(abs(size) for size, _ in found.values()), (remedy, "add_normalization"))
 
 
 def _activation_after(seen: Evidence, row: int, until: int | None) -> str:
