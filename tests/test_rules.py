@@ -215,6 +215,17 @@ def beyond_a_sigmoid(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
 
 
+def below_zero(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(1.0, -900.0, 80)
+    return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+
+
+def absolute_error_of_classes(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(0.14, 0.1, 80)
+    history = {"step": [20, 40, 60, 80], "loss": [0.14, 0.12, 0.11, 0.1], "accuracy": [0.1, 0.2, 0.25, 0.28]}
+    return made(t, {"loss_function": "mean_absolute_error", "history": history}, last="sigmoid")
+
+
 def stuck_accuracy(t: dict[Any, Any]) -> Run:
     history = {"step": [20, 40, 60, 80], "loss": [0.7, 0.5, 0.4, 0.3], "accuracy": [0.4, 0.4, 0.4, 0.4]}
     return made(t, {"history": history})
@@ -253,6 +264,8 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
     (beyond_a_sigmoid, "last_activation", "layer5", None),
+    (below_zero, "last_activation", "layer5", None),
+    (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
 ]
 
@@ -308,6 +321,19 @@ def test_why_a_signal_explodes() -> None:
     found = BY_NAME["exploding_gradient"](exploding(tables))[0]
     assert found.causes == ("the weights of layer2 begin at 10 times the size that keeps a signal",)
     assert found.remedies[0] == "use_he_initializer"
+
+
+@pytest.mark.parametrize(
+    ("held_out", "severity"), [(0.62, Severity.NOTE), (0.72, Severity.WARNING), (None, Severity.WARNING)]
+)
+def test_little_that_holds_on_held_out_data_is_little_but_learnt(held_out: float | None, severity: Severity) -> None:
+    tables = healthy()
+    tables["overall", "loss"][:] = 0.62  # 0.66 is that of a constant prediction
+    history: dict[str, Any] = {"step": [20, 40, 60, 80], "loss": [0.64, 0.62, 0.62, 0.62]}
+    history |= {} if held_out is None else {"val_loss": [held_out] * 4}
+    run = made(tables, {"loss_function": "binary_crossentropy", "history": history}, last="sigmoid", units=1)
+    (found,) = BY_NAME["plateau"](run)
+    assert found.severity is severity and "little better" in found.summary
 
 
 def test_every_rule_but_one_has_a_sick_run() -> None:

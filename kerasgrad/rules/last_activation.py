@@ -8,7 +8,8 @@ leaves behind, whatever that activation was: `Dense(1, activation="softmax")` tr
 predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
 lie beyond what the activation can give.
 Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7.
-Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits, use_binary_crossentropy.
+Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits, use_binary_crossentropy; check_labels
+where a cross-entropy is below 0, check_loss where classes are trained with an absolute error.
 References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
 """
 
@@ -69,10 +70,18 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
     if severity is None and seen.learning.now > FARTHEST.get(loss, {}).get(kind, math.inf):
         severity, remedies = Severity.WARNING, ("use_linear_output", "scale_targets")
         said = f"Targets lie beyond what a {kind} can give: it could not be wrong by a {loss} of {seen.learning.now:.3g}."
+    if "crossentropy" in loss and seen.learning.now < 0:
+        said = f"The {loss} is {seen.learning.now:.3g}, below 0: targets lie outside of 0 to 1, or a penalty is negative."
+        return Severity.WARNING, said, ("check_labels",)
     accuracy, _ = of_epochs(seen.run, "accuracy")
-    if severity is None and len(accuracy) and "crossentropy" not in loss and kind == "linear":
-        severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax")
-        said = f"Accuracy is reported for a linear output that is trained with {loss}."
+    if (
+        severity is None
+        and len(accuracy)
+        and (kind == "linear" or loss == "mean_absolute_error")
+        and "crossentropy" not in loss
+    ):
+        severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax", "check_loss")
+        said = f"Accuracy is reported for a {kind} output that is trained with {loss}."
     if severity is Severity.WARNING and seen.broken is None and not seen.learning.poor(GAIN):
         severity = Severity.NOTE
     return severity, said, remedies
