@@ -336,6 +336,17 @@ def test_little_that_holds_on_held_out_data_is_little_but_learnt(held_out: float
     assert found.severity is severity and "little better" in found.summary
 
 
+def test_large_steps_down_a_loss_that_falls_steadily_are_a_note() -> None:
+    (warning,) = BY_NAME["rate_too_high"](too_high(healthy()))
+    losses = np.linspace(2.2, 1.2, 20)
+    history = {"step": list(range(4, 84, 4)), "loss": losses.tolist()}
+    tables = healthy()
+    tables["layer", "update_ratio"] *= 2000
+    tables["overall", "loss"] = np.linspace(2.3, 1.2, 80)
+    (note,) = BY_NAME["rate_too_high"](made(tables, {"history": history}))
+    assert (warning.severity, note.severity) == (Severity.WARNING, Severity.NOTE)
+
+
 def test_every_rule_but_one_has_a_sick_run() -> None:
     assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == {"short_memory"}
 

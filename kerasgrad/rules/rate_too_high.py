@@ -4,7 +4,8 @@ What it sees: the update-to-weight ratio of the median layer in the first steps,
 Why it hurts: the loss is followed for a step only if the step is small; beyond, weights are thrown about.
 Threshold and source: above 0.5 in one of the first steps, or above 0.1 now, with a gain below 0.8; about 1e-3 is usual
 (Karpathy 2022), TheDeepChecker allows 0.1, SageMaker Debugger 10.
-Known false alarms: small nets trained fast may begin with 0.1; a net that learns is left in peace.
+Known false alarms: small nets trained fast may begin with 0.1; a net that learns is left in peace. Targets in the hundreds
+want such steps, and noise may keep the gain low: a loss that falls steadily makes it a note.
 Remedies: lower_learning_rate, warm_up, clip_gradients.
 References: Karpathy 2022; You et al. 2017 (LARS), on the ratio of update to weight.
 """
@@ -19,6 +20,8 @@ from kerasgrad.rules.rule import Verdict, rule
 
 EARLY, NOW = 0.5, 0.1
 GAIN = 0.8
+LEARNT = 0.3
+"""A gain from which on a loss that falls steadily shows that the rate does no harm."""
 FIRST = 5
 """Samples that say how large the first steps are."""
 
@@ -39,7 +42,7 @@ def rate_too_high(seen: Evidence) -> Verdict:
     return [
         Finding(
             "rate_too_high",
-            Severity.WARNING,
+            Severity.NOTE if seen.learning.steady and seen.learning.gain >= LEARNT else Severity.WARNING,
             said,
             (),
             "",
