@@ -347,6 +347,14 @@ def test_large_steps_down_a_loss_that_falls_steadily_are_a_note() -> None:
     assert (warning.severity, note.severity) == (Severity.WARNING, Severity.NOTE)
 
 
+def test_a_stack_of_linear_layers_is_told_so() -> None:
+    linear, other = (
+        BY_NAME["plateau"](made(stuck(healthy()), activation=activation))[0] for activation in ("linear", "relu")
+    )
+    assert "linear" in linear.causes[0] and linear.remedies[0] == "use_relu"
+    assert "linear" not in " ".join(other.causes) and other.remedies[0] != "use_relu"
+
+
 def test_every_rule_but_one_has_a_sick_run() -> None:
     assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == {"short_memory"}
 

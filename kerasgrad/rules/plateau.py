@@ -29,6 +29,15 @@ BATCHES = 50
 WORSE_BATCHES = 200
 """Batches from which on a loss above that of a constant prediction counts, even if it still falls."""
 
+LINEAR = "all layers before the last one are linear, and so is what they make together"
+CAUSES = (
+    "labels that have nothing to do with the inputs",
+    "layers through which nothing passes, see the other findings",
+    "a learning rate that is far too high or too low",
+    "a task in which little can be known",
+)
+REMEDIES = ("check_labels", "find_learning_rate", "use_relu", "check_loss", "add_capacity")
+
 
 @rule("overall/loss", least=5)
 def plateau(seen: Evidence) -> Verdict:
@@ -56,13 +65,8 @@ def plateau(seen: Evidence) -> Verdict:
             learning.gain,
             GAIN,
             len(seen),
-            (
-                "labels that have nothing to do with the inputs",
-                "layers through which nothing passes, see the other findings",
-                "a learning rate that is far too high or too low",
-                "a task in which little can be known",
-            ),
-            ("check_labels", "find_learning_rate", "use_relu", "check_loss", "add_capacity"),
+            (LINEAR, *CAUSES) if _is_linear(seen) else CAUSES,
+            tuple(dict.fromkeys(("use_relu", *REMEDIES))) if _is_linear(seen) else REMEDIES,
         )
     ]
 
@@ -71,3 +75,8 @@ def _holds(learning: Learning) -> bool:
     """Whether held-out data confirm that little was learnt, but not nothing: no net learns that from labels at random."""
     late = learning.held_out[-LASTING:]
     return learning.gain >= LITTLE and len(late) == LASTING and bool((late >= learning.gain / 2).all())
+
+
+def _is_linear(seen: Evidence) -> bool:
+    """Whether several layers with weights have nothing between them that is not linear."""
+    return len(seen.learners) > 1 and set(seen.run.schema.activations[:-1]) == {"linear"}
