@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,8 +49,9 @@ class _Bench:
     def train(self, names: tuple[str, ...], made: Remedied) -> tuple[Trial, Diagnosis, Run]:
         """Trains a copy under the monitor, diagnoses it and evaluates it on what it has not seen."""
         began = time.monotonic()
-        keras.utils.set_random_seed(self.seed)
         model, batch = made.model, made.batch_size or self.batch_size
+        self._build(model)
+        keras.utils.set_random_seed(self.seed)
         # Judged once, when it is over: nobody wants the alarms of nine trials in the log.
         monitor = GradientMonitor(update_freq=1, window=max(2, self.steps // 2), rules=(), verbose=0)
         epochs = max(1, min(EPOCHS, self.steps // 10))
@@ -67,6 +69,17 @@ class _Bench:
         diagnosis = diagnose(run)
         warnings, loss = diagnosis.of(Severity.WARNING), loss_name(model.loss)[0]
         return Trial(names, warnings, scores, made.changed, time.monotonic() - began, batch, loss), diagnosis, run
+
+    def _build(self, model: keras.Model) -> None:
+        """Makes the variables of optimizer and metrics now: a step that makes them is traced twice, which takes as long."""
+        # A train_step of its own may know no such loss; then it is traced twice.
+        with contextlib.suppress(Exception):
+            model.optimizer.build(model.trainable_variables)
+            x, y = keras.tree.map_structure(lambda v: v[:1], (self.x, self.y))
+            predicted = model(x)
+            model.compute_loss(x, y, predicted)
+            model.compute_metrics(x, y, predicted)
+            model.reset_metrics()
 
     @property
     def is_late(self) -> bool:
