@@ -37,7 +37,7 @@ class Training:
 
 ON_DIGITS = Training("digits, 200 steps", zoo.tasks.digits_images, IMAGES, 200, 1.5)
 ON_PHOTOGRAPHS = Training(
-    "10,000 images of CIFAR-10, 8 channels wide, 400 steps", lambda _: zoo.tasks.cifar10(), {"width": 8}, 400, 1.1
+    "10,000 images of CIFAR-10, 8 channels wide, 200 steps", lambda _: zoo.tasks.cifar10(), {"width": 8}, 200, 1.1
 )
 
 
