@@ -93,7 +93,8 @@ def _record(given: argparse.Namespace) -> None:
     for name in names:
         if not (given.missing and (folder / name / FACTS).is_file()):
             print(f"{name}: {recipe(name).model} on {recipe(name).task}", flush=True)
-            print(record(name, folder, verbose="auto"), flush=True)
+            bar = 1 if sys.stdout.isatty() else 2  # in a log it would be a line for each step
+            print(record(name, folder, verbose=bar), flush=True)
 
 
 def _table(given: argparse.Namespace) -> None:
