@@ -106,6 +106,7 @@ def test_a_traced_method_with_autograph(tmp_path: Path) -> None:
         w.end_epoch(loss=1.0, val_loss=2.0)
     assert w._monitor._failure is None and w.run.steps.tolist() == [0, 2] and w.run.facts["batches"] == STEPS
     assert w.run.facts["history"] == {"step": [STEPS], "loss": [1.0], "val_loss": [2.0]}
+    assert w.run.overall("examples").tolist() == [BATCH, BATCH], "which this step's signature leaves open"
     agree(w.run, kerasgrad.Run.load(tmp_path / "mine"), 0)
 
 

@@ -106,6 +106,7 @@ class Collector:
         self.activations = activations
         self.forward = ForwardPass(model, selected)
         self.backward = BackwardPass(model, with_signals=activations)
+        self.examples: Any = None  # how many the step is given; told by whoever runs it
         self.failures: list[Exception] = []
         self._paused = False
 
@@ -172,6 +173,7 @@ class Collector:
             scalars.get("loss_scale"),
             scalars.get("learning_rate"),
             scalars.get("iteration"),
+            self.examples,
         )
 
     def _in_rows(self) -> Iterator[tuple[Called, int | None]]:
