@@ -119,14 +119,15 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("loss_scale_overflow", "overall", "1", "1 where loss scaling overflowed and skipped the update, else 0"),
     Statistic("learning_rate", "overall", "1", "the rate of the first optimizer that was applied in the step"),
     Statistic("iteration", "overall", "updates", "that optimizer's own counter before the step"),
+    Statistic("sample_seconds", "overall", "s", "what this sample cost: its step less a usual step, and its bookkeeping"),
+    Statistic("overhead", "overall", "1", "share of the training time so far that was spent on samples, tracing apart"),
+    # In the event file those of the whole model are one vector in this order: what comes new comes last.
     Statistic(
         "examples",
         "overall",
         "count",
         "length of the first axis of the first tensor with axes that the step is given, summed over replicas: its batch",
     ),
-    Statistic("sample_seconds", "overall", "s", "what this sample cost: its step less a usual step, and its bookkeeping"),
-    Statistic("overhead", "overall", "1", "share of the training time so far that was spent on samples, tracing apart"),
 )
 
 
