@@ -24,8 +24,8 @@ import zoo.recipes
 from kerasgrad import catalogue, remedies, rules
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.initial import gates as gates_of
 from kerasgrad.rules.rule import Rule
-from kerasgrad.rules.short_memory import gates as gates_of
 from kerasgrad.run import Run, Sample, Schema
 
 FOLDER = Path(rules.__file__).parent
@@ -160,6 +160,11 @@ def jumping(t: dict[Any, Any]) -> Run:
     return made(stuck(t))
 
 
+def all_ones(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"][:, ::2] *= 5
+    return made(stuck(t))
+
+
 def shrunk(t: dict[Any, Any]) -> Run:
     t["variable", "weight_norm"][:, 4] *= 1e-3
     return made(stuck(t))
@@ -241,6 +246,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (saturated, "saturated_units", "layer2", 0),
     (blown_up, "exploding_activation", "layer2", 0),
     (jumping, "exploding_activation", "layer3", 0),
+    (all_ones, "exploding_activation", "layer0", 0),
     (shrunk, "collapsing_activation", "layer2", 0),
     (zeroed, "collapsing_activation", "layer0", 0),
     (unscaled, "unscaled_inputs", "layer0", 0),
@@ -330,6 +336,20 @@ def test_a_gate_that_begins_closed_shows_in_the_first_samples(each: float, found
         over_time = 10 ** (-each * np.arange(8.0)[::-1]) if step < 8 else np.ones(8)
         run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time.astype(np.float32)}))
     assert [f.starts_at for f in rules.diagnose(run).of(Severity.WARNING) if f.rule == "short_memory"] == found
+
+
+@pytest.mark.parametrize(("gain", "found"), [(1.5, ["cell"]), (1.0, [])])
+def test_a_state_that_grows_at_each_step(gain: float, found: list[str]) -> None:
+    layer = keras.layers.SimpleRNN(16, recurrent_initializer=keras.initializers.Orthogonal(gain))
+    keras.Sequential([keras.Input((9, 4)), layer])
+    variables = tuple(f"cell/{v.name}" for v in layer.trainable_variables)
+    sizes = tuple(math.prod(v.shape) for v in layer.trainable_variables)
+    run = Run(Schema(("cell",), variables, (0,) * 3, sizes, ("recurrent",), {}, ()), {})
+    norms = {"weight_norm": np.array([np.linalg.norm(v) for v in layer.trainable_variables], np.float32)}
+    for step in range(9):
+        of_layers = {name: np.ones(1, np.float32) for name in ("activation_mean", "activation_std")}
+        run.append(Sample(step, 0.0, of_layers, norms, {"loss": 2.0, "gradient_norm": 1.0}))
+    assert [f.starts_at for f in rules.exploding_activation(run)] == found
 
 
 @pytest.mark.parametrize("steep", [True, False])

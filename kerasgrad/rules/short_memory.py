@@ -19,8 +19,8 @@ import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, left_of, log10, median, some
+from kerasgrad.rules.initial import gates
 from kerasgrad.rules.rule import Verdict, rule
-from kerasgrad.run import Run
 
 DROP = 4.0
 DROP_START, EACH_STEP = 2.5, 0.4
@@ -81,32 +81,15 @@ def _finding(seen: Evidence, path: str, drop: float, steps: int, threshold: floa
     )
 
 
-def _for(gates: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Causes and remedies of a layer with that many gates; of both kinds where that is not known."""
+def _for(kernels: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Causes and remedies of a layer with that many kernels, see `initial.gates`; of both kinds where that is not known."""
     causes: list[str] = []
     remedies: list[str] = []
-    if gates in (0, 1):
+    if kernels in (0, 1):
         causes.append("no gates (SimpleRNN): each step multiplies the signal by less than 1")
         remedies += ["use_lstm", "use_gru"]
-    if gates != 1:
+    if kernels != 1:
         causes.append("gates that begin closed: an LSTM's forget gate, a GRU's update gate")
         remedies += ["set_forget_bias", "set_chrono_bias"]
     causes.append("sequences longer than the layer can carry")
     return tuple(causes), (*remedies, "shorten_sequences", "add_attention")
-
-
-def gates(run: Run, path: str) -> int:
-    """How many kernels a recurrent layer has side by side: 1 (SimpleRNN), 3 (GRU), 4 (LSTM); 0 where it cannot be told.
-
-    Of U units with g of them the recurrent kernel has g U^2 entries and the bias g U, or 2 g U in Keras' usual GRU: the
-    bias's squared is g or 4 g times the other.
-    """
-    row = run.layers.index(path) if path in run.layers else -1
-    sizes: dict[str, int] = {}
-    for variable, owner, size in zip(run.variables, run.schema.owners, run.schema.sizes, strict=True):
-        if owner == row:
-            sizes.setdefault(variable.rpartition("/")[2], size)
-    if not {"recurrent_kernel", "bias"} <= sizes.keys():
-        return 0
-    times = sizes["bias"] ** 2 / sizes["recurrent_kernel"]
-    return {1.0: 1, 3.0: 3, 12.0: 3, 4.0: 4}.get(times, 0)
