@@ -56,6 +56,7 @@ def test_from_fit_to_disk_and_back(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run.steps.tolist() == list(range(2 * STEPS))
     assert "dense" in run.layers and "dense/kernel" in run.variables
     assert run.layer("signal_rms")["dense"].dtype == np.float32
+    assert (run.overall("examples") == BATCH).all() and f"batches of {BATCH}; loss" in repr(run)
     assert "4 layers" in capsys.readouterr().out
     loaded = Run.load(tmp_path / "mine")
     assert same(run, loaded)

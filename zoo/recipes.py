@@ -16,7 +16,7 @@ FAST_ADAM: Options = {"class_name": "Adam", "config": {"learning_rate": 3e-3}}
 SGD: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05}}
 MOMENTUM: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05, "momentum": 0.9}}
 
-COLLAPSING, DEAD, EXPLODING = "collapsing_activation", "dead_units", "exploding_gradient"
+COLLAPSING, DEAD, LARGE, SATURATED = "collapsing_activation", "dead_units", "exploding_activation", "saturated_units"
 NON_FINITE, NOT_DECREASING, PLATEAU = "non_finite", "loss_not_decreasing", "plateau"
 RATE_TOO_HIGH, VANISHING = "rate_too_high", "vanishing_gradient"
 
@@ -88,7 +88,7 @@ RECIPES: Mapping[str, Recipe] = {
     "plain.sigmoid": _digits("plain.sigmoid", VANISHING, weights=True),
     "plain.sigmoid_batch_norm": _digits("plain.sigmoid_batch_norm"),
     "plain.tanh": _digits("plain.tanh", weights=True),
-    "plain.tanh_normal": _digits("plain.tanh_normal", EXPLODING),
+    "plain.tanh_normal": _digits("plain.tanh_normal", LARGE, SATURATED),
     "plain.tanh_small": _digits("plain.tanh_small", COLLAPSING, NOT_DECREASING, VANISHING),
     "plain.tanh_lecun": _digits("plain.tanh_lecun"),
     "plain.tanh_orthogonal": _digits("plain.tanh_orthogonal"),

@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasgrad.observation import Observation
 from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Collector, Rows
-from kerasgrad.taps.reading import SCOPE
+from kerasgrad.taps.reading import SCOPE, examples
 
 Measure = Callable[[Observation], Any]
 """Turns what was seen into the vector that leaves the step; handed in by whoever watches."""
@@ -184,6 +184,7 @@ def observed(
             outputs = step(*args, **kwargs)
         measured: Any = ()
         with collector.guarded(), tf.name_scope(SCOPE):
+            collector.examples = examples((args, kwargs))
             measured = _slotted(measure(collector.observation()))
         failures.extend(collector.failures)
         return outputs, measured
