@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 SEEDS = 3
 SHARE = 0.9
 STEPS = 150
-GRAPHS = 5
+GRAPHS = 12
 """Cases in one process; TensorFlow keeps the memory of all that it ever traced."""
 AGAIN = 3
 """Exit code that asks to be started again."""
@@ -91,7 +91,7 @@ class Training:
         model, batch = model or self.model, batch or self.batch
         steps = -(-len(self.x) // batch)
         epochs = max(1, round(self.steps * self.batch / len(self.x)))
-        monitor = kerasgrad.GradientMonitor(update_freq=max(1, steps * epochs // 120), verbose=0)
+        monitor = kerasgrad.GradientMonitor(update_freq=max(1, steps * epochs // 120), rules=(), verbose=0)
         model.fit(self.x, self.y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[monitor])
         gain = self.gain(model.predict(self.x_test, batch_size=512, verbose=0))
         return gain, [f.rule for f in kerasgrad.diagnose(monitor.run).of(Severity.WARNING)]
@@ -152,31 +152,36 @@ def of_the_zoo(name: str, seed: int) -> Training:
 Make = Callable[[int], Training]
 
 
-def cases() -> dict[str, tuple[Make, Make | None]]:
-    """By name a sick net and its healthy twin; a healthy net alone."""
-    found: dict[str, tuple[Make, Make | None]] = {}
+def cases() -> dict[str, tuple[Make, str]]:
+    """By name a net and the name of its healthy twin; `""` for a healthy one."""
+    found: dict[str, tuple[Make, str]] = {}
     for fault, nets in PLANTED.items():
         for net in nets:
-            healthy: Make = lambda seed, net=net: planted(net, "", seed)  # noqa: E731
-            found[f"{fault} in {net}"] = (lambda seed, net=net, fault=fault: planted(net, fault, seed), healthy)
-            found[f"{net}"] = (healthy, None)
+            found[net] = (lambda seed, net=net: planted(net, "", seed), "")
+            found[f"{fault} in {net}"] = (lambda seed, net=net, fault=fault: planted(net, fault, seed), net)
     for sick, twin in ZOO.items():
-        found[sick] = (lambda seed, sick=sick: of_the_zoo(sick, seed), lambda seed, twin=twin: of_the_zoo(twin, seed))
-        found[twin] = (lambda seed, twin=twin: of_the_zoo(twin, seed), None)
+        found[twin] = (lambda seed, twin=twin: of_the_zoo(twin, seed), "")
+        found[sick] = (lambda seed, sick=sick: of_the_zoo(sick, seed), twin)
     return found
 
 
-def run_one(make: Make, twin: Make | None, seed: int) -> dict[str, Any]:
-    """What came of one case."""
+def run_one(make: Make, seed: int, twin: float | None) -> dict[str, Any]:
+    """What came of one case.
+
+    Args:
+        make: builds it.
+        seed: of its weights.
+        twin: gain of the healthy twin; None for a healthy net.
+    """
     import kerasgrad
 
-    began = time.time()
+    began = time.process_time()
     case = make(seed)
     outcome: dict[str, Any] = {}
     if twin is not None:
-        outcome["twin"] = twin(seed).fit()[0]
+        outcome["twin"] = twin
         outcome["sick"], outcome["warned"] = make(seed).fit()
-        if outcome["sick"] >= SHARE * outcome["twin"]:
+        if outcome["sick"] >= SHARE * twin:
             return outcome | {"label": "harmless"}
     steps = min(STEPS, case.steps)
     # Held-out examples of the trials are a part of the training's: the test examples are for the score alone.
@@ -184,36 +189,49 @@ def run_one(make: Make, twin: Make | None, seed: int) -> dict[str, Any]:
     outcome |= {"trials": found.to_dict(), "best": list(found.best.remedies) if found else [], "reason": found.reason}
     if twin is None:
         gain, warned = make(seed).fit()
-        return outcome | {"label": "healthy", "gain": gain, "warned": warned, "seconds": round(time.time() - began)}
+        return outcome | {"label": "healthy", "gain": gain, "warned": warned, "seconds": round(time.process_time() - began)}
     outcome["gain"], left = outcome["sick"], outcome["warned"]
     if found:
         outcome["gain"], left = case.fit(found.model, found.best.batch_size)
     outcome["left"] = sorted(set(left) & set(outcome["warned"]))
     cured = outcome["gain"] >= SHARE * outcome["twin"] and not outcome["left"] and bool(found)
-    return outcome | {"label": "cured" if cured else "sick", "seconds": round(time.time() - began)}
+    return outcome | {"label": "cured" if cured else "sick", "seconds": round(time.process_time() - began)}
 
 
-def run_all(folder: Path, part: int, parts: int, chosen: str) -> bool:
+def run_all(folder: Path, chosen: str) -> bool:
     """Runs what is not on disk yet; false if there is more."""
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
     for seed in range(SEEDS):
-        for number, (name, (make, twin)) in enumerate(cases().items()):
-            path = folder / f"{name.replace(' ', '-').replace('/', '_')}-{seed}.json"
-            if path.exists() or number % parts != part or chosen not in name:
+        for name, (make, twin) in cases().items():
+            if chosen not in name or _path(folder, name, seed).exists():
                 continue
-            if done == GRAPHS:
+            if done >= GRAPHS:
                 return False
             done += 1
-            try:
-                outcome = run_one(make, twin, seed)
-            except Exception:
-                traceback.print_exc()
-                outcome = {"label": "failed", "why": traceback.format_exc()[-500:]}
-            path.write_text(json.dumps({"case": name, "seed": seed} | outcome, indent=1) + "\n")
-            said = {key: outcome.get(key) for key in ("label", "twin", "sick", "gain", "best", "warned", "left", "seconds")}
-            print(name, seed, said, flush=True)
+            if twin and not _path(folder, twin, seed).exists():
+                _run_and_keep(folder, twin, cases()[twin][0], seed, None)
+            _run_and_keep(folder, name, make, seed, _read(folder, twin, seed)["gain"] if twin else None)
     return True
+
+
+def _run_and_keep(folder: Path, name: str, make: Make, seed: int, twin: float | None) -> None:
+    try:
+        outcome = run_one(make, seed, twin)
+    except Exception:
+        traceback.print_exc()
+        outcome = {"label": "failed", "why": traceback.format_exc()[-500:]}
+    _path(folder, name, seed).write_text(json.dumps({"case": name, "seed": seed} | outcome, indent=1) + "\n")
+    said = {key: outcome.get(key) for key in ("label", "twin", "sick", "gain", "best", "warned", "left", "seconds")}
+    print(name, seed, said, flush=True)
+
+
+def _read(folder: Path, name: str, seed: int) -> dict[str, Any]:
+    return json.loads(_path(folder, name, seed).read_text())
+
+
+def _path(folder: Path, name: str, seed: int) -> Path:
+    return folder / f"{name.replace(' ', '-').replace('/', '_')}-{seed}.json"
 
 
 def report(folder: Path) -> None:
@@ -262,10 +280,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", nargs="?", default="report", choices=["run", "report"])
     parser.add_argument("--folder", type=Path, default=Path("logs/prescriptions"))
-    parser.add_argument("--part", type=int, default=0, help="which part to run, where several processes do")
-    parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--case", default="", help="only cases whose name has this in it")
     given = parser.parse_args()
     if given.command == "run":
-        sys.exit(0 if run_all(given.folder, given.part, given.parts, given.case) else AGAIN)
+        sys.exit(0 if run_all(given.folder, given.case) else AGAIN)
     report(given.folder)

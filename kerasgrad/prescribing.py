@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,8 +49,9 @@ class _Bench:
     def train(self, names: tuple[str, ...], made: Remedied) -> tuple[Trial, Diagnosis, Run]:
         """Trains a copy under the monitor, diagnoses it and evaluates it on what it has not seen."""
         began = time.monotonic()
-        keras.utils.set_random_seed(self.seed)
         model, batch = made.model, made.batch_size or self.batch_size
+        self._build(model)
+        keras.utils.set_random_seed(self.seed)
         # Judged once, when it is over: nobody wants the alarms of nine trials in the log.
         monitor = GradientMonitor(update_freq=1, window=max(2, self.steps // 2), rules=(), verbose=0)
         epochs = max(1, min(EPOCHS, self.steps // 10))
@@ -64,9 +66,22 @@ class _Bench:
         model.fit(batches, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[monitor])
         scores = model.evaluate(*self.held_out, verbose=0, return_dict=True)
         run = monitor.run
-        diagnosis = diagnose(run)
-        warnings, loss = diagnosis.of(Severity.WARNING), loss_name(model.loss)[0]
+        diagnosis, audited = diagnose(run), audit(model, batch)
+        known = {finding.rule for finding in diagnosis}
+        before = tuple(finding for finding in audited.of(Severity.WARNING) if finding.rule not in known)
+        warnings, loss = (*diagnosis.of(Severity.WARNING), *before), loss_name(model.loss)[0]
         return Trial(names, warnings, scores, made.changed, time.monotonic() - began, batch, loss), diagnosis, run
+
+    def _build(self, model: keras.Model) -> None:
+        """Makes the variables of optimizer and metrics now: a step that makes them is traced twice, which takes as long."""
+        # A train_step of its own may know no such loss; then it is traced twice.
+        with contextlib.suppress(Exception):
+            model.optimizer.build(model.trainable_variables)
+            x, y = keras.tree.map_structure(lambda v: v[:1], (self.x, self.y))
+            predicted = model(x)
+            model.compute_loss(x, y, predicted)
+            model.compute_metrics(x, y, predicted)
+            model.reset_metrics()
 
     @property
     def is_late(self) -> bool:
@@ -80,10 +95,10 @@ def prescribe(
 ) -> Prescription:  # fmt: skip
     """Tries the remedies that the findings name, and the best two together, and says with figures which one helps.
 
-    A copy of the model is trained for a few steps under the monitor and diagnosed. If no rule warns, the model is left
-    alone. Otherwise each remedy that a finding or the audit names is applied to a copy and trained for as many steps from
-    the same seed on the same batches; then the best two together, of two families. First come those with the fewest
-    warnings of the untreated model left and no error of their own, among them those with the least loss on held-out
+    A copy of the model is trained for a few steps under the monitor and diagnosed. If neither a rule nor the audit warns,
+    the model is left alone. Otherwise each remedy that a finding or the audit names is applied to a copy and trained for as
+    many steps from the same seed on the same batches; then the best two together, of two families. First come those with the
+    fewest warnings of the untreated model left and no error of their own, among them those with the least loss on held-out
     examples. The model itself is never touched; the random seeds of Python, NumPy and TensorFlow are set.
 
     Args:
@@ -144,7 +159,7 @@ def prescribe(
     return Prescription(made.model, ranked[0], (untreated, *ranked), diagnosis, advice, "")
 
 
-HEALTHY = "no rule warns of it: the model is left alone"
+HEALTHY = "neither a rule nor the audit warns of it: the model is left alone"
 NOTHING = "no remedy that was tried helps: the model is left as it is"
 NOT_A_GRAPH = "it has a call of its own: its graph cannot be put together anew, so nothing was tried"
 LATE = "not tried: the time was up"

@@ -21,7 +21,7 @@ class Trial:
 
     Attributes:
         remedies: that were applied, in order; none for the model as it is.
-        warnings: the findings that stand at its end and are warnings or errors.
+        warnings: the findings that stand at its end, and those of the audit, that are warnings or errors.
         scores: held-out loss and metrics by name.
         changed: what the remedies changed.
         seconds: how long it took.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from kerasgrad.statistics.measure import measure
 from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.replicas import across, agreed, is_chief, workers
 from kerasgrad.taps.train_step import observed
 
 
@@ -28,6 +30,10 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
 
     Steps go through `step`, which runs them as they are. The sampled ones run as a twin with taps: the gradients are those
     of your own tape, the updates those of your own optimizer.
+
+    Under `MirroredStrategy` and `MultiWorkerMirroredStrategy` (for which Keras 3 has no `fit`, keras#20585) the model is
+    made in the strategy's scope and the step calls `strategy.run` once; the numbers are those of all replicas together.
+    Each worker watches, and the first one writes.
 
     Args:
         model: the model that is trained; it need not be compiled.
@@ -39,9 +45,7 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
 
     Raises:
         TypeError: the model is none of Keras 3, or an option is of the wrong type.
-        ValueError: an option is none, or the model is distributed over several replicas, whose threads and processes
-            cannot be seen from outside: there use `model.fit` with `GradientMonitor` (`MirroredStrategy`; Keras 3 itself
-            has no `fit` for `MultiWorkerMirroredStrategy`).
+        ValueError: an option is none, or `update_freq` is `"auto"` where several workers have to sample the same steps.
 
     Example:
         >>> with kerasgrad.watch(model, "logs/mine") as w:
@@ -49,12 +53,14 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
         ...         loss = w.step(train_step, x, y)  # instead of train_step(x, y)
     """
     facts.check_model(model)
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if replicas > 1:
+    strategy = model.distribute_strategy
+    if workers(strategy) > 1 and options.setdefault("update_freq", "auto") == "auto":
         raise ValueError(
-            "`watch` sees the steps of one replica; under MirroredStrategy use model.fit(callbacks=[GradientMonitor()]). "
-            f"Received: {type(model.distribute_strategy).__name__} with {replicas} replicas"
+            "Workers that wait for each other have to sample the same steps, and `auto` goes by the time that each of them "
+            f"takes: give `update_freq` a number, such as 50. Received: update_freq='auto' with {workers(strategy)} workers"
         )
+    if not is_chief(strategy):
+        log_dir, options = None, options | {"verbose": 0}
     return Watch(model, log_dir, options)
 
 
@@ -81,8 +87,9 @@ class Watch:
         """Runs one training step, watched if its turn has come.
 
         Args:
-            step: your function: forward pass, `tf.GradientTape`, and a Keras optimizer that is applied. A plain function, or
-                one made by `tf.function`, of which a second, watched graph is traced at the first sample.
+            step: your function: forward pass, `tf.GradientTape`, and a Keras optimizer that is applied; on several replicas
+                one that hands this to `strategy.run`. A plain function, or one made by `tf.function`, of which a second,
+                watched graph is traced at the first sample.
             *args: what it takes.
             **kwargs: likewise.
 
@@ -111,8 +118,9 @@ class Watch:
 
     @property
     def should_stop(self) -> bool:
-        """Whether a finding of `stop_on` asks for the end of the training."""
-        return bool(self.model.stop_training)
+        """Whether a finding of `stop_on` asks for the end of the training; several workers have to ask together."""
+        strategy, asked = self.model.distribute_strategy, bool(self.model.stop_training)
+        return agreed(strategy, asked) if workers(strategy) > 1 else asked
 
 
 class _Driven(GradientMonitor):
@@ -179,7 +187,9 @@ class _Driven(GradientMonitor):
             activations = self._arguments["activations"]
             return observed(inner, self.model, compute, self._selected, self.rows, twin.failures, activations)
 
-        twin.function = seams.traced_like(step, watched) if seams.is_traced(step) else watched(step)
+        several = self.model.distribute_strategy.num_replicas_in_sync > 1
+        make = functools.partial(across, watched=watched) if several else watched
+        twin.function = seams.traced_like(step, make) if seams.is_traced(step) else make(step)
         return twin
 
 

@@ -17,6 +17,7 @@ import grid
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from grid import BATCH, GRID, Case
 
 import kerasgrad
@@ -434,6 +435,24 @@ class TestBadDays:
         assert "a bug" in caplog.text and "Training is not affected" in caplog.text and len(caplog.records) == 1
         for a, b in zip(plain.model.get_weights(), case.model.get_weights(), strict=True):
             assert np.array_equal(a, b)
+
+    def test_an_operation_of_ours_that_fails_while_the_step_runs(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def failing(seen: Any, **options: Any) -> Any:
+            tf.debugging.assert_less(tf.shape(seen.layers[0].parts[0].output)[0], 0)
+            return measure(seen, **options)
+
+        measure = kerasgrad.monitor.measure
+        monkeypatch.setattr("kerasgrad.monitor.measure", failing)
+        case = GRID["mlp"]()
+        with caplog.at_level(logging.WARNING, "kerasgrad"):
+            fit(case, watch(update_freq=lambda step: step == 2), epochs=2)
+        assert int(case.model.optimizer.iterations) >= 2 * STEPS - 1, "only the step in which it failed may be missing"
+        said = caplog.records[0].message
+        assert (
+            len(caplog.records) == 1 and "assertion failed" in said and "with the next batch" in said and "File" not in said
+        )
 
     def test_an_error_of_the_users_own_is_not_reported_as_ours(self, caplog: pytest.LogCaptureFixture) -> None:
         def loss(*_: Any) -> Any:

@@ -88,6 +88,17 @@ def nan_hidden(t: dict[Any, Any]) -> Run:
     return made(t)
 
 
+def nan_at_once(t: dict[Any, Any]) -> Run:
+    t["layer", "activation_nonfinite"][:, 2:] = 1
+    return made(t)
+
+
+def nan_by_a_misfit(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"][:] = np.nan
+    t["layer", "gradient_nonfinite"][:] = 1
+    return made(t, {"loss_function": "categorical_crossentropy"}, last="relu")
+
+
 def cut_off(t: dict[Any, Any]) -> Run:
     t["variable", "gradient_norm"][:, :4] = np.nan
     return made(t)
@@ -220,6 +231,17 @@ def beyond_a_sigmoid(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
 
 
+def below_zero(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(1.0, -900.0, 80)
+    return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+
+
+def absolute_error_of_classes(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(0.14, 0.1, 80)
+    history = {"step": [20, 40, 60, 80], "loss": [0.14, 0.12, 0.11, 0.1], "accuracy": [0.1, 0.2, 0.25, 0.28]}
+    return made(t, {"loss_function": "mean_absolute_error", "history": history}, last="sigmoid")
+
+
 def stuck_accuracy(t: dict[Any, Any]) -> Run:
     history = {"step": [20, 40, 60, 80], "loss": [0.7, 0.5, 0.4, 0.3], "accuracy": [0.4, 0.4, 0.4, 0.4]}
     return made(t, {"history": history})
@@ -232,6 +254,9 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (nan_forward, "non_finite", "layer2", 40),
     (nan_backward, "non_finite", "layer3", 40),
     (nan_hidden, "non_finite", "layer1", 30),
+    (nan_at_once, "non_finite", "layer2", 0),
+    (nan_by_a_misfit, "non_finite", "layer5", 0),
+    (nan_by_a_misfit, "last_activation", "layer5", None),
     (cut_off, "disconnected", "layer1", 0),
     (frozen, "frozen_layer", "layer1", 0),
     (unbalanced, "unbalanced_layers", "layer3", 0),
@@ -258,6 +283,8 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
     (beyond_a_sigmoid, "last_activation", "layer5", None),
+    (below_zero, "last_activation", "layer5", None),
+    (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
 ]
 
@@ -273,8 +300,78 @@ def test_a_sick_run_is_found_with_layer_and_step(
     found = {f.rule: f for f in (kerasgrad.diagnose(run) if rule in ALWAYS_NOTES else warnings_of(run))}
     assert rule in found
     assert (found[rule].starts_at, found[rule].since) == (layer, since)
-    assert found[rule].summary and found[rule].causes and found[rule].remedies and found[rule].samples > 0
+    assert found[rule].summary and found[rule].causes and found[rule].remedies
+    assert found[rule].samples > 0 or since is None
     assert BY_NAME[rule](run), "a rule can be called by itself"
+
+
+def test_no_rate_is_to_blame_for_a_nan_before_the_first_step() -> None:
+    early, late = (
+        next(f for f in warnings_of(spoil(healthy())) if f.rule == "non_finite") for spoil in (nan_at_once, nan_forward)
+    )
+    assert set(early.remedies) == set(late.remedies)
+    assert early.remedies.index("guard_logarithms") < early.remedies.index("lower_learning_rate")
+    assert late.remedies.index("guard_logarithms") > late.remedies.index("lower_learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("activation", "weights", "dead", "cause", "remedy"),
+    [
+        ("sigmoid", 1.0, 0.0, "4 layers with a sigmoid, each of which leaves 0.25 at most", "use_relu"),
+        ("tanh", 0.1, 0.0, "0.1 times the size that keeps a signal; those of 3 others", "use_glorot_initializer"),
+        ("relu", 1.0, 0.0, "0.71 times the size that keeps a signal; those of 3 others", "use_he_initializer"),
+        ("relu", 2.0, 0.9, "90 % of the units of layer2 are dead", "reset_dead_units"),
+        ("tanh", 1.0, 0.0, "activations whose derivative is below 1", "use_relu"),
+    ],
+)
+def test_why_a_signal_vanishes(activation: str, weights: float, dead: float, cause: str, remedy: str) -> None:
+    tables = healthy(activation=activation)
+    tables["layer", "signal_rms"] *= 10.0 ** -np.arange(LAYERS)[::-1]
+    tables["variable", "weight_norm"][:, ::2] = weights * 8  # rms(w) sqrt(fan-in) is `weights`
+    tables["layer", "dead_fraction"][:, 2] = dead
+    found = next(f for f in kerasgrad.diagnose(made(stuck(tables), activation=activation)) if f.rule == "vanishing_gradient")
+    assert cause in found.causes[0] and found.remedies[0] == remedy
+
+
+def test_why_a_signal_explodes() -> None:
+    tables = healthy()
+    tables["variable", "weight_norm"][:, ::2] = 8 * 2**0.5
+    tables["variable", "weight_norm"][:, 4] *= 10
+    found = BY_NAME["exploding_gradient"](exploding(tables))[0]
+    assert found.causes == ("the weights of layer2 begin at 10 times the size that keeps a signal",)
+    assert found.remedies[0] == "use_he_initializer"
+
+
+@pytest.mark.parametrize(
+    ("held_out", "severity"), [(0.62, Severity.NOTE), (0.72, Severity.WARNING), (None, Severity.WARNING)]
+)
+def test_little_that_holds_on_held_out_data_is_little_but_learnt(held_out: float | None, severity: Severity) -> None:
+    tables = healthy()
+    tables["overall", "loss"][:] = 0.62  # 0.66 is that of a constant prediction
+    history: dict[str, Any] = {"step": [20, 40, 60, 80], "loss": [0.64, 0.62, 0.62, 0.62]}
+    history |= {} if held_out is None else {"val_loss": [held_out] * 4}
+    run = made(tables, {"loss_function": "binary_crossentropy", "history": history}, last="sigmoid", units=1)
+    (found,) = BY_NAME["plateau"](run)
+    assert found.severity is severity and "little better" in found.summary
+
+
+def test_large_steps_down_a_loss_that_falls_steadily_are_a_note() -> None:
+    (warning,) = BY_NAME["rate_too_high"](too_high(healthy()))
+    losses = np.linspace(2.2, 1.2, 20)
+    history = {"step": list(range(4, 84, 4)), "loss": losses.tolist()}
+    tables = healthy()
+    tables["layer", "update_ratio"] *= 2000
+    tables["overall", "loss"] = np.linspace(2.3, 1.2, 80)
+    (note,) = BY_NAME["rate_too_high"](made(tables, {"history": history}))
+    assert (warning.severity, note.severity) == (Severity.WARNING, Severity.NOTE)
+
+
+def test_a_stack_of_linear_layers_is_told_so() -> None:
+    linear, other = (
+        BY_NAME["plateau"](made(stuck(healthy()), activation=activation))[0] for activation in ("linear", "relu")
+    )
+    assert "linear" in linear.causes[0] and linear.remedies[0] == "use_relu"
+    assert "linear" not in " ".join(other.causes) and other.remedies[0] != "use_relu"
 
 
 def test_every_rule_but_one_has_a_sick_run() -> None:
@@ -638,8 +735,12 @@ def test_remedies_of_the_text_are_those_that_the_rule_can_give(name: str) -> Non
     known = set(remedies.names())
     tree = ast.parse((FOLDER / f"{name}.py").read_text())
     text = (ast.get_docstring(tree) or "").split("Remedies:")[1].split("References:")[0]
-    given = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    assert {word for word in re.findall(r"\w+", text) if "_" in word} == given & known
+    shared = ast.parse((FOLDER / "causes.py").read_text() if "kerasgrad.rules.causes" in ast.dump(tree) else "")
+    given, may = (
+        {n.value for n in ast.walk(part) if isinstance(n, ast.Constant) and isinstance(n.value, str)} & known
+        for part in (tree, shared)
+    )
+    assert given <= {word for word in re.findall(r"\w+", text) if "_" in word} <= given | may
     unknown = [f for spoil, rule, _, _ in SICK if rule == name for f in BY_NAME[name](spoil(healthy()))]
     assert not {remedy for finding in unknown for remedy in finding.remedies} - known
 

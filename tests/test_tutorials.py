@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import render
 
 ROOT = Path(__file__).parents[1]
-TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
+TUTORIALS = sorted(path for path in (ROOT / "tutorials").glob("*.py") if path.stem != "render")
+BYTES = 300_000
+"""A notebook is read on the code host: pictures and all it stays small."""
 FAST = "01_first_look"
 """The one that the fast tests run; each takes a TensorFlow of its own, and most of a minute on a busy machine."""
 SECONDS = 300
@@ -18,7 +22,25 @@ SECONDS = 300
 
 
 def test_there_are_tutorials() -> None:
-    assert TUTORIALS
+    assert TUTORIALS == render.TUTORIALS
+
+
+@pytest.mark.parametrize("path", render.TUTORIALS, ids=lambda path: path.stem)
+def test_its_notebook_is_of_this_source(path: Path) -> None:
+    """Read, not run: `make notebooks` renders anew what has changed."""
+    assert render.is_current(path), f"make notebooks: {path.name} has changed since its notebook was made"
+    text = render.notebook_of(path).read_text()
+    outputs = [o for cell in json.loads(text)["cells"] for o in cell.get("outputs", [])]
+    assert len(text) < BYTES and not any(output["output_type"] == "error" for output in outputs)
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_cells() -> None:
+    code = 'x = 1\n\n\ndef f():\n    """Of f."""'
+    source = f'"""\nTitle: A\nDescription: B.\n"""\n\n"""\nText.\n"""\n\n{code}\n\n"""\nEnd.\n"""\n'
+    assert render.cells(source) == [
+        ("markdown", "# A\n\nB."), ("markdown", "Text."), ("code", code), ("markdown", "End.")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

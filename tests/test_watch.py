@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from grid import BATCH, GRID, Case, slow
-from test_modes import FIRST, NOISY, agree, fitted, made
+from test_modes import FIRST, NOISY, agree, fitted, made, mirrored
 
 import kerasgrad
 from kerasgrad import watching
@@ -185,11 +189,94 @@ def test_a_failure_of_the_taps_ends_the_watching_only(
     assert [record.message for record in caplog.records if "watching stopped" in record.message and "taps" in record.message]
 
 
+def shared_step(case: Case, strategy: Any, inner: Callable[..., Any] = lambda step: step) -> Callable[..., Any]:
+    """A step on several replicas, as the guides of TensorFlow write it: each takes its share of the mean."""
+    model, optimizer = case.model, case.model.optimizer
+    with strategy.scope():
+        optimizer.build(model.trainable_variables)
+
+    def replica(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            each = keras.losses.sparse_categorical_crossentropy(y, model(x, training=True))
+            loss = tf.reduce_sum(each) / BATCH
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    replica = inner(replica)
+
+    def step(x: Any, y: Any) -> Any:
+        return strategy.reduce("SUM", strategy.run(replica, args=(x, y)), axis=None)
+
+    return step
+
+
+def on_two_devices() -> Case:
+    keras.backend.clear_session(free_memory=False)
+    keras.utils.set_random_seed(5)
+    with mirrored().scope():
+        return GRID["mlp"]()
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"), [("graph", "eager"), slow("eager", "graph"), slow("eager", "eager")]
+)  # where the graph is
+def test_several_replicas(outer: str, inner: str) -> None:
+    """Two devices see half a batch each; the row is that of one device with the whole batch."""
+    single = fitted(made("mlp"))
+    case = on_two_devices()
+    step = WRAPS[outer](shared_step(case, mirrored(), WRAPS[inner]))
+    data = tf.data.Dataset.from_tensor_slices((case.x, case.y)).batch(BATCH)
+    with kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
+        losses = [w.step(step, x, y) for x, y in mirrored().experimental_distribute_dataset(data)]
+    assert w._monitor._failure is None and w.run.facts["replicas"] == 2
+    assert np.allclose(losses, w.run.overall("loss"), rtol=1e-5)
+    agree(single, w.run, 2e-5, FIRST, NOISY)
+
+
+def test_a_step_that_the_replicas_do_not_share_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    case = on_two_devices()
+    step = shared_step(case, mirrored())
+
+    @tf.function
+    def twice(x: Any, y: Any) -> Any:
+        return step(x, y) + step(x, y)
+
+    x, y = batches(case)[0]
+    with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
+        assert np.isfinite(float(w.step(twice, x, y)))
+    assert "strategy.run more than once" in caplog.text and int(case.model.optimizer.iterations) == 2
+
+
+@pytest.mark.slow
+def test_two_workers(tmp_path: Path) -> None:
+    """Two processes on the loopback, half a batch each: the run is that of one, and the first one writes it."""
+    ports = []
+    for _ in range(2):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(str(free.getsockname()[1]))
+    here = Path(__file__).parent
+    settings = os.environ | {"PYTHONPATH": f"{here}:{here.parent}"}
+    command = [sys.executable, str(here / "worker.py")]
+    said = {"cwd": tmp_path, "env": settings, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    workers = [subprocess.Popen([*command, str(i), *ports], **said) for i in range(2)]
+    try:
+        texts = [worker.communicate(timeout=600)[0] for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0, 0], "".join(texts)
+    assert all("with 2 workers" in text for text in texts) and "worker0" in texts[0]
+    single = fitted(made("mlp"))
+    first, second = (np.load(tmp_path / f"worker{i}.npz") for i in range(2))
+    assert all(np.array_equal(first[name], second[name], equal_nan=True) for name in first.files)
+    assert first["stops"].tolist() == [False, True, True, True]
+    recorded = kerasgrad.Run.load(tmp_path / "worker0")
+    assert not (tmp_path / "worker1").exists() and np.array_equal(recorded.overall("loss"), first["loss"])
+    agree(single, recorded, 2e-5, FIRST, NOISY)
+
+
 def test_what_it_cannot_watch_it_says() -> None:
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        model = GRID["mlp"]().model
-    with pytest.raises(ValueError, match="2 replicas"):
-        kerasgrad.watch(model)
     with pytest.raises(TypeError, match="Received"):
         kerasgrad.watch("model")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="update_freq"):

@@ -56,8 +56,13 @@ print(monitor.run)
 
 """
 Read it from the bottom up, the way the gradient travels. The last layer is told something; each layer before it passes on a
-fraction, and the first ones hear nothing. This is the vanishing gradient, and more training does not cure it.
+fraction, and the first ones hear nothing. This is the vanishing gradient, and more training does not cure it. As a picture,
+layer by step:
+"""
 
+kerasgrad.views.flow(monitor.run)
+
+"""
 ## The numbers themselves
 
 `run.layer` gives a statistic of every layer by its path, one number a sample. `run.overall` gives one of the whole

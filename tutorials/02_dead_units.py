@@ -69,6 +69,8 @@ for path, units in run.units.items():
     never = np.sum(units.last_fired < 0)
     print(f"{path}: {never} units never fired, the last that did fired at step {units.last_fired.max()}")
 
+kerasgrad.views.dead_units(run)
+
 """
 The damage is done in the first steps. The share rises later, because it takes ten samples to be sure. (At step 0 there is
 one sample only: these units gave nothing for that batch, and some of them woke up again.)

@@ -64,7 +64,10 @@ last digit. The whole answer goes layer by layer.
 
 keras.utils.set_random_seed(0)
 sigmoid = zoo.build("plain.sigmoid", depth=16)
-print(kerasgrad.jacobian(sigmoid, x[:32], layers="hidden*", inputs=0))
+answer = kerasgrad.jacobian(sigmoid, x[:32], layers="hidden*", inputs=0)
+print(answer)
+
+kerasgrad.views.singular_values(answer)
 
 """
 ## Which rate
@@ -76,7 +79,10 @@ suggestion is where it falls most steeply. Weights and optimizer are put back af
 keras.utils.set_random_seed(0)
 relu = zoo.build("plain.relu", depth=6)
 relu.compile("adam", "sparse_categorical_crossentropy")
-print(kerasgrad.lr_range(relu, x, y, batch_size=128))
+swept = kerasgrad.lr_range(relu, x, y, batch_size=128)
+print(swept)
+
+kerasgrad.views.lr_range(swept)
 
 """
 And where the rate is not the problem, it says so. This is the sigmoid net again.

@@ -104,6 +104,8 @@ sick.fit(x, y, epochs=2, callbacks=[watched], verbose=0)
 for finding in watched.diagnosis:
     print(f"{finding.severity} {finding.rule}: {finding.summary}")
 
+kerasgrad.views.depth_profile(watched.run, baseline=monitor.run)
+
 """
 What a rule of yours finds is a finding like any other: it is in the diagnosis and in the event file, `stop_on` can name it,
 and its remedies can be applied.

@@ -21,6 +21,9 @@ import tensorflow as tf
 import kerasgrad
 import zoo
 
+cpu = tf.config.list_physical_devices("CPU")[0]  # as two devices, for the end of this tutorial
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
 keras.utils.set_random_seed(0)
 (x, y), (x_test, y_test) = zoo.tasks.digits()
 batches = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=0).batch(32)
@@ -66,6 +69,8 @@ with kerasgrad.watch(model, update_freq=5, verbose=0) as w:
         print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, on new digits {val_loss:.3f}")
 
 print(w.run)
+
+kerasgrad.views.update_ratios(w.run)
 
 """
 The report is that of `fit`. *update/w* is the size of a step beside the size of the weights: it was measured around your
@@ -115,5 +120,39 @@ for finding in w.diagnosis:
 """
 ## Several devices
 
-`watch` sees the steps of one replica. Under `MirroredStrategy` use `fit` with `GradientMonitor`, which sees all of them.
+Under a strategy of TensorFlow, make the model and its optimizer in the strategy's scope, and hand `w.step` the function that
+calls `strategy.run`. The run is that of all replicas together: the gradient is their sum, which is what trains the model.
+"""
+
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    shared = zoo.build("plain.relu", depth=4)
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(shared.trainable_variables)
+
+
+def on_each_replica(images, labels):
+    """Its share of the mean over a batch of 32."""
+    with tf.GradientTape() as tape:
+        each = keras.losses.sparse_categorical_crossentropy(labels, shared(images, training=True))
+        loss = tf.reduce_sum(each) / 32
+    optimizer.apply(tape.gradient(loss, shared.trainable_variables), shared.trainable_variables)
+    return loss
+
+
+@tf.function
+def shared_step(images, labels):
+    """The step of all of them."""
+    return strategy.reduce("SUM", strategy.run(on_each_replica, args=(images, labels)), axis=None)
+
+
+with kerasgrad.watch(shared, update_freq=5, verbose=0) as w:
+    for images, labels in strategy.experimental_distribute_dataset(batches):
+        loss = w.step(shared_step, images, labels)
+
+print(f"{w.run.facts['replicas']} replicas, {len(w.run)} samples, loss {w.run.overall('loss')[0]:.2f} -> {float(loss):.2f}")
+
+"""
+The same loop serves `MultiWorkerMirroredStrategy`, for which Keras 3 has no `fit` (keras#20585). Each process watches, and
+the first one writes. Give `update_freq` a number there, since all of them have to sample the same steps.
 """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from zoo.nearest import unknown
 
 Options = Mapping[str, Any]
 
@@ -175,6 +176,5 @@ def recipe(name: str) -> Recipe:
         KeyError: there is none; the message lists the nearest names.
     """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.3) or recipe_names()
-        raise KeyError(f"No recipe of that name; the nearest are {', '.join(near)}. Received: name={name!r}")
+        raise unknown("recipe", name, RECIPES)
     return RECIPES[name]

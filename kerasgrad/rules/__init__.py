@@ -75,4 +75,9 @@ def diagnose(run: Run, rules: Iterable[Rule] = DEFAULT) -> Diagnosis:
             findings += verdict
     steps = (int(run.steps[0]), int(run.steps[-1])) if len(run) else None
     model = str(run.facts.get("model") or "model")
-    return Diagnosis(tuple(ordered(findings)), not_examined, tuple(examined), model, len(run), steps)
+    return Diagnosis(tuple(ordered(findings)), not_examined, tuple(examined), model, len(run), steps, _signal(seen))
+
+
+def _signal(seen: Evidence) -> dict[str, float]:
+    """What reached each layer at the last sound sample."""
+    return dict(zip(seen.run.layers, map(float, seen.layer("signal_rms")[-1]), strict=True)) if len(seen) else {}

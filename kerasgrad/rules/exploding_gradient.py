@@ -7,7 +7,8 @@ Threshold and source: growth of 4 orders of magnitude through depth, or of 3 ove
 start. Elsewhere first / last > 70 (AutoTrainer) fires on many nets that learn. Both need a gain below 0.7; through depth
 that on held-out data counts too, since such a net may learn its examples by heart and nothing else.
 Known false alarms: large gradients everywhere, as from unscaled targets, are not growth and are not reported.
-Remedies: clip_gradients, clip_gradients_adaptively, lower_learning_rate, use_he_initializer, add_normalization.
+Remedies: clip_gradients, clip_gradients_adaptively, lower_learning_rate, use_he_initializer, add_normalization; where the
+run shows that weights begin too large (`rules.causes`), use_he_initializer or use_glorot_initializer first.
 References: Pascanu et al. 2013; Philipp et al. 2018, The exploding gradient problem demystified.
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.causes import of_growing
 from kerasgrad.rules.evidence import SPAN, Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -54,6 +56,7 @@ def _through_depth(seen: Evidence) -> list[Finding]:
         return []
     step = int(np.argmin(np.diff(now[known])))
     start = seen.name(rows[known[step + 1]])
+    shown = of_growing(seen, rows[known[0]] + 1, rows[known[-1]])
     since = seen.since(signal[:, known[:-1]].max(axis=1) - signal[:, known[-1]] >= DEPTH)
     said = f"The signal grows {10**growth:.1e}-fold on its way from the output to the input, most of all through {start}."
     return [
@@ -68,8 +71,8 @@ def _through_depth(seen: Evidence) -> list[Finding]:
             float(10**growth),
             10**DEPTH,
             len(seen),
-            CAUSES,
-            REMEDIES,
+            tuple(cause.said for cause in shown) or CAUSES,
+            (*shown[0].remedies, *REMEDIES[:3]) if shown else REMEDIES,
         )
     ]
 

@@ -38,6 +38,10 @@ LASTING = 3
 """Epochs at the end that say how held-out data fare: BatchNormalization predicts badly at first, as its statistics lag."""
 
 
+MANY, STEADY = 10, 0.9
+"""Epochs that it takes to call a fall steady, and the share of them in which the loss falls."""
+
+
 @dataclass(frozen=True)
 class Learning:
     """How far it has come; NaN where it cannot be told.
@@ -72,6 +76,11 @@ class Learning:
             return math.nan
         before = self.losses[min(3 * len(self.losses) // 4, len(self.losses) - 2)]
         return float((before - self.losses[-1]) / max(abs(before), 1e-30))
+
+    @property
+    def steady(self) -> bool:
+        """Whether the loss fell from epoch to epoch, as no rate that is too high lets it."""
+        return len(self.losses) >= MANY and bool((np.diff(self.losses) < 0).mean() >= STEADY)
 
     def poor(self, gain: float) -> bool:
         """Whether it is known that less than that was gained. Of what is not known, the loss must have moved little."""

@@ -6,7 +6,8 @@ Why it hurts: the loss is followed for a step only if the step is small; beyond,
 Threshold and source: above 0.5 in one of the first steps, or above 0.1 now, with a gain below 0.8; above 0.1 in one of
 the first steps, and after 200 batches still a gain below 0.7. About 1e-3 is usual (Karpathy 2022), TheDeepChecker allows
 0.1, SageMaker Debugger 10.
-Known false alarms: small nets trained fast may begin with 0.1; a net that learns is left in peace.
+Known false alarms: small nets trained fast may begin with 0.1; a net that learns is left in peace. Targets in the hundreds
+want such steps, and noise may keep the gain low: a loss that falls steadily makes it a note.
 Remedies: lower_learning_rate, warm_up, clip_gradients.
 References: Karpathy 2022; You et al. 2017 (LARS), on the ratio of update to weight.
 """
@@ -23,6 +24,8 @@ EARLY, NOW = 0.5, 0.1
 GAIN = 0.8
 LASTING, GAIN_LASTING, BATCHES = 0.1, 0.7, 200
 """What in the first steps is too much if the net has not come over it after so many batches."""
+LEARNT = 0.3
+"""A gain from which on a loss that falls steadily shows that the rate does no harm."""
 FIRST = 5
 """Samples that say how large the first steps are."""
 
@@ -48,7 +51,7 @@ def rate_too_high(seen: Evidence) -> Verdict:
     return [
         Finding(
             "rate_too_high",
-            Severity.WARNING,
+            Severity.NOTE if seen.learning.steady and seen.learning.gain >= LEARNT else Severity.WARNING,
             said,
             (),
             "",

@@ -17,6 +17,7 @@ from kerasgrad.taps.activations import activation_of
 from kerasgrad.taps.gradients import Applied, BackwardPass
 from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass, below, inside
 from kerasgrad.taps.reading import unobtrusive
+from kerasgrad.taps.seams import Listener
 
 Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
 """A choice of layers: names or patterns, of the path or the layer's own name; a predicate; or None for all."""
@@ -89,7 +90,7 @@ class Rows:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Collector:
+class Collector(Listener):
     """Listens to one step of one model.
 
     Args:

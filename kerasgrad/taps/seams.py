@@ -1,9 +1,9 @@
-"""The three joints of Keras and TensorFlow at which a training step can be watched without changing it.
+"""The four joints of Keras and TensorFlow at which a training step can be watched without changing it.
 
-`keras.Layer.__call__` (what a layer gives), `tf.GradientTape.gradient` (what is differentiated) and `Optimizer.apply`
-(what trains the model) are wrapped while a watched step is traced or, when eager, runs, and put back afterwards. A
-wrapper does nothing in a thread without a listener, so that another training in another thread is not touched; under
-`MirroredStrategy` each replica thread has its own.
+`keras.Layer.__call__` (what a layer gives), `tf.GradientTape.gradient` (what is differentiated), `Optimizer.apply`
+(what trains the model) and `tf.distribute.Strategy.run` (what each replica runs) are wrapped while a watched step is
+traced or, when eager, runs, and put back afterwards. A wrapper does nothing in a thread without a listener, so that
+another training in another thread is not touched; under `MirroredStrategy` each replica thread has its own.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ class Listener(Protocol):
     def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
         """Runs `apply(grads, variables)`, the optimizer's own."""
         return apply(grads, variables)
+
+    def on_run(self, run: Callable[..., Any], strategy: Any, function: Any, args: Any, kwargs: Any) -> Any:
+        """Runs `run(function, args, kwargs)`, the strategy's own, and gives back what it gave."""
+        return run(function, args, kwargs)
 
 
 class _Listeners(threading.local):
@@ -78,6 +82,7 @@ def _install() -> None:
     _wrap(tf.GradientTape, "gradient", _tape_gradient)
     for optimizer in (keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer):
         _wrap(optimizer, "apply", _optimizer_apply)
+    _wrap(tf.distribute.Strategy, "run", _strategy_run)
 
 
 def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
@@ -130,9 +135,24 @@ def _optimizer_apply(original: Callable[..., Any], optimizer: Any, grads: Any, t
     return _tell(original, optimizer, say, grads, trainable_variables)
 
 
+def _strategy_run(
+    original: Callable[..., Any], strategy: Any, fn: Any, args: Any = (), kwargs: Any = None, **more: Any
+) -> Any:
+    def say(listener: Listener, run: Callable[..., Any], fn: Any, args: Any, kwargs: Any, **more: Any) -> Any:
+        return listener.on_run(functools.partial(run, **more), strategy, fn, args, kwargs)
+
+    return _tell(original, strategy, say, fn, args, kwargs, **more)
+
+
 def is_traced(function: Any) -> bool:
     """Whether a function was made by `tf.function`."""
     return isinstance(function, tf.types.experimental.PolymorphicFunction)
+
+
+def converted(function: Callable[..., Any], by_default: bool = True) -> Callable[..., Any]:
+    """A Python function as AutoGraph makes it where it is on; `by_default` says what holds where nothing is said."""
+    autograph = tf.__internal__.autograph
+    return autograph.tf_convert(function, autograph.control_status_ctx(), by_default)  # type: ignore[no-any-return]
 
 
 def traced_like(function: Any, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
@@ -147,8 +167,7 @@ def traced_like(function: Any, make: Callable[[Callable[..., Any]], Callable[...
     """
     inner = function.python_function
     if function._autograph:
-        autograph = tf.__internal__.autograph
-        inner = autograph.tf_convert(inner, autograph.control_status_ctx())
+        inner = converted(inner)
     signature, compiled = function.input_signature, function._jit_compile
     return tf.function(  # type: ignore[no-any-return]
         make(inner), input_signature=signature, autograph=False, jit_compile=compiled, reduce_retracing=True

@@ -93,11 +93,14 @@ class WatchedStep:
         return self.beneath.unpack(logs) if isinstance(self.beneath, WatchedStep) else logs
 
     def _is_ours(self, error: Exception) -> bool:
-        """Whether the step may be run again without the taps: nothing of it has run, or it lacked memory for them.
+        """Whether to go on without the taps: nothing of the step has run, it lacked memory for them, or they failed in it.
 
-        A runtime error of a step that has been traced is the user's (bad data, a failing assertion) and must be seen.
+        Any other runtime error of a step that has been traced is the user's (bad data, a failing assertion) and must be
+        seen.
         """
         if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.UnimplementedError):
+            return True
+        if isinstance(error, tf.errors.OpError) and f"{SCOPE}/" in error.message:
             return True
         return not self.traced and not isinstance(error, tf.errors.OpError)
 
