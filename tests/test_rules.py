@@ -514,6 +514,14 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
 
 
+def test_an_output_that_is_constant_since_a_layer_is_dead_is_no_place_of_its_own() -> None:
+    tables = stuck(healthy(), 0.69)
+    tables["layer", "activation_zeros"][:, 2] = 1.0
+    tables["layer", "activation_std"][:, -1] = 0
+    run = made(tables, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+    assert [f.starts_at for f in warnings_of(run) if f.starts_at] == ["layer2"]
+
+
 def test_no_signal_at_all_is_called_nothing() -> None:
     """Zero has no logarithm; what stands for it there must not come out as 2.3e-299."""
     tables = stuck(healthy())
