@@ -514,6 +514,14 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
 
 
+def test_an_output_that_is_constant_since_a_layer_is_dead_is_no_place_of_its_own() -> None:
+    tables = stuck(healthy(), 0.69)
+    tables["layer", "activation_zeros"][:, 2] = 1.0
+    tables["layer", "activation_std"][:, -1] = 0
+    run = made(tables, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+    assert [f.starts_at for f in warnings_of(run) if f.starts_at] == ["layer2"]
+
+
 def test_no_signal_at_all_is_called_nothing() -> None:
     """Zero has no logarithm; what stands for it there must not come out as 2.3e-299."""
     tables = stuck(healthy())
@@ -535,7 +543,7 @@ def thrown_up_and_dead(t: dict[Any, Any]) -> Run:
     t["layer", "activation_zeros"][4:, 2] = 1.0
     t["layer", "gradient_norm"][4:, :3] = 0.0
     t["layer", "signal_rms"][4:, :3] = 0.0
-    return made(t, {"loss_function": ""})
+    return made(t, {"loss_function": ""}, last="linear")
 
 
 def test_the_first_finding_is_the_cause_and_its_first_remedy_can_help() -> None:
@@ -635,6 +643,15 @@ def test_the_mean_of_the_only_epoch_is_not_how_it_is_now() -> None:
     tables["overall", "loss"] = np.concatenate([np.linspace(5.0, 3.0, 40), np.linspace(3.0, 1.7, 40)])
     one = made(tables, {"history": {"step": [80], "loss": [float(tables["overall", "loss"].mean())]}})
     assert Evidence(one).learning.now < 1.9 and Evidence(one).learning.late_fall > 0.05 and not warnings_of(one)
+
+
+@pytest.mark.parametrize(("last", "now", "gain"), [("softmax", 2.1, 0.09), ("softmax", 60.0, 0.97), ("linear", 2.1, 0.999)])
+def test_a_loop_of_ones_own_that_ends_in_a_softmax_is_taken_for_cross_entropy(last: str, now: float, gain: float) -> None:
+    """The loss that the first steps threw up says nothing of what was learnt; a sum over the batch is out of range."""
+    tables = healthy()
+    tables["overall", "loss"] = np.concatenate([np.full(10, 2100.0), np.full(70, now)])
+    run = made(tables, {"loss_function": ""}, last=last)
+    assert Evidence(run).learning.gain == pytest.approx(gain, abs=0.01)
 
 
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:

@@ -22,10 +22,10 @@ from kerasgrad.rules.rule import Verdict, rule
 
 EARLY, NOW = 0.5, 0.1
 GAIN = 0.8
-LEARNT = 0.3
-"""A gain from which on a loss that falls steadily shows that the rate does no harm."""
 LASTING, GAIN_LASTING, BATCHES = 0.1, 0.7, 200
 """What in the first steps is too much if the net has not come over it after so many batches."""
+LEARNT = 0.3
+"""A gain from which on a loss that falls steadily shows that the rate does no harm."""
 FIRST = 5
 """Samples that say how large the first steps are."""
 
