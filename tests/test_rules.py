@@ -34,7 +34,7 @@ BY_NAME = {rule.name: rule for rule in rules.DEFAULT}
 
 def warnings_of(run: Run) -> list[Finding]:
     diagnosis = kerasgrad.diagnose(run)
-    assert not [why for why in diagnosis.not_examined.values() if "failed" in why]
+    assert not {name: why for name, why in diagnosis.not_examined.items() if "failed" in why}
     return list(diagnosis.of(Severity.WARNING))
 
 
@@ -231,6 +231,16 @@ def beyond_a_sigmoid(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
 
 
+def decayed(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"] *= np.geomspace(1, 1e-3, 80)[:, None]
+    return made(stuck(t))
+
+
+def fed_nan(t: dict[Any, Any]) -> Run:
+    t["layer", "gradient_nonfinite"][40:, 0] = 1
+    return made(t)
+
+
 def below_zero(t: dict[Any, Any]) -> Run:
     t["overall", "loss"] = np.linspace(1.0, -900.0, 80)
     return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
@@ -283,6 +293,8 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
     (beyond_a_sigmoid, "last_activation", "layer5", None),
+    (decayed, "shrinking_weights", "", 15),
+    (fed_nan, "non_finite", "layer0", 40),
     (below_zero, "last_activation", "layer5", None),
     (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
@@ -372,6 +384,52 @@ def test_a_stack_of_linear_layers_is_told_so() -> None:
     )
     assert "linear" in linear.causes[0] and linear.remedies[0] == "use_relu"
     assert "linear" not in " ".join(other.causes) and other.remedies[0] != "use_relu"
+
+
+def test_nan_in_the_gradient_of_the_first_layer_alone_came_with_the_inputs() -> None:
+    (found,) = BY_NAME["non_finite"](fed_nan(healthy()))
+    assert "inputs" in found.causes[0] and found.remedies[0] == "check_inputs"
+
+
+def test_a_symptom_names_what_brings_it_about() -> None:
+    found = {f.rule: f for f in warnings_of(vanishing(healthy()))}
+    assert "vanishing_gradient" in found["plateau"].causes[0]
+    assert found["plateau"].remedies[0] == found["vanishing_gradient"].remedies[0]
+
+
+def test_why_nothing_is_learnt() -> None:
+    far = healthy()
+    far["overall", "loss"] = np.full(80, 9e10)
+    regression = made(far, {"loss_function": "mean_squared_error"}, last="linear", units=1)
+    assert "targets of about 3e+05" in BY_NAME["plateau"](regression)[0].causes[0]
+    assert BY_NAME["plateau"](regression)[0].remedies[0] == "scale_targets"
+    dropped = made(stuck(healthy()))
+    renamed = dataclasses.replace(dropped.schema, layers=("layer0", "layer1", "my_dropout", *dropped.schema.layers[3:]))
+    tables = tables_of(dropped)
+    tables["layer", "activation_zeros"][:, 2] = 0.97
+    found = BY_NAME["plateau"](with_tables(renamed, tables))[0]
+    assert "my_dropout sets 95 % of what it is given to zero" in found.causes[0] and found.remedies[0] == "lower_dropout"
+
+
+def test_one_example_at_a_time_is_no_constant_output() -> None:
+    tables = healthy()
+    tables["layer", "activation_std"][:, -1] = 0
+    tables["overall", "examples"] = np.ones(80)
+    assert "one example" in str(BY_NAME["constant_output"].examine(Evidence(made(tables, last="linear", units=1))))
+
+
+def test_several_losses_of_a_step_need_not_fall() -> None:
+    found = kerasgrad.diagnose(made(stuck(healthy()), {"losses": 2}))
+    assert {"loss_not_decreasing", "plateau", "diverging_loss"} <= found.not_examined.keys()
+
+
+def test_tiny_inputs_are_told() -> None:
+    tables = healthy()
+    tables["variable", "gradient_norm"][:, 0] *= 1e-3
+    tables["layer", "activation_mean"] *= 1e-3
+    tables["layer", "activation_std"] *= 1e-3
+    (found,) = BY_NAME["unscaled_inputs"](made(stuck(tables)))
+    assert found.severity is Severity.WARNING and "scaled twice" in found.causes[0]
 
 
 def test_every_rule_but_one_has_a_sick_run() -> None:
@@ -701,7 +759,7 @@ def test_whatever_a_run_is_there_is_a_reason_and_no_exception(data: Any) -> None
         over_time = {p: random.choice(pool, 10) for p in paths[:1]}
         run.append(Sample(step, 0.0, rows["layer"], rows["variable"], overall, over_time))
     diagnosis = kerasgrad.diagnose(run)
-    assert not [why for why in diagnosis.not_examined.values() if "failed" in why]
+    assert not {name: why for name, why in diagnosis.not_examined.items() if "failed" in why}
     assert {*diagnosis.examined, *diagnosis.not_examined} == set(BY_NAME)
     assert all(diagnosis.not_examined.values()) and repr(diagnosis)
     assert all(f.starts_at in ("", *paths) and set(f.layers) <= set(paths) for f in diagnosis)

@@ -71,7 +71,8 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
         said = f"The output passes a {kind}, which cannot be negative and may be off for good."
     if severity is None and seen.learning.now > FARTHEST.get(loss, {}).get(kind, math.inf):
         severity, remedies = Severity.WARNING, ("use_linear_output", "scale_targets")
-        said = f"Targets lie beyond what a {kind} can give: it could not be wrong by a {loss} of {seen.learning.now:.3g}."
+        span = "-1 to 1" if kind in _TWO else "0 to 1"
+        said = f"A {kind} gives {span}; a {loss} of {seen.learning.now:.3g} shows targets that lie far outside of it."
     if "crossentropy" in loss and seen.learning.now < 0:
         said = f"The {loss} is {seen.learning.now:.3g}, below 0: targets lie outside of 0 to 1, or a penalty is negative."
         return Severity.WARNING, said, ("check_labels",)

@@ -45,8 +45,8 @@ def rate_too_high(seen: Evidence) -> Verdict:
     else:
         return []
     rate = median(seen.overall("learning_rate"))
-    with_rate = "" if np.isnan(rate) else f" at a learning rate of {rate:.2g}"
-    said = f"A step moves the weights of the median layer by {value:.2g} of their size{with_rate}; 0.001 is usual."
+    with_rate = "" if np.isnan(rate) else f", at a learning rate of {rate:.2g}"
+    said = f"A step moves the weights of the median layer by {value:.2g} of their size (0.001 is usual){with_rate}."
     since = int(seen.steps[0]) if value == early else seen.since(typical >= NOW)
     return [
         Finding(

@@ -29,8 +29,9 @@ def rate_too_low(seen: Evidence) -> Verdict:
     if not 0 <= most < RATIO or not seen.learning.poor(GAIN) or seen.learning.fall > FALL:
         return []
     rate = median(seen.overall("learning_rate"))
-    with_rate = "" if np.isnan(rate) else f" at a learning rate of {rate:.2g}"
-    said = f"No layer moves by more than {most:.1e} of its weights a step{with_rate}; 0.001 is usual."
+    with_rate = "" if np.isnan(rate) else f", at a learning rate of {rate:.2g}"
+    by = f"by more than {most:.1e} of its weights a step" if most else "at all"
+    said = f"No layer moves {by} (0.001 is usual){with_rate}."
     return [
         Finding(
             "rate_too_low",
