@@ -100,9 +100,14 @@ class WatchedStep:
         """
         if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.UnimplementedError):
             return True
-        if isinstance(error, tf.errors.OpError) and f"{SCOPE}/" in error.message:
+        if is_of_taps(error):
             return True
         return not self.traced and not isinstance(error, tf.errors.OpError)
+
+
+def is_of_taps(error: Exception) -> bool:
+    """Whether an operation that we added to a step failed while it ran: TensorFlow names it in the message."""
+    return isinstance(error, tf.errors.OpError) and f"{SCOPE}/" in error.message
 
 
 def watch(
