@@ -241,6 +241,12 @@ def fed_nan(t: dict[Any, Any]) -> Run:
     return made(t)
 
 
+def over_too_soon(t: dict[Any, Any]) -> Run:
+    t["overall", "learning_rate"] = 1e-3 * 0.5 ** np.arange(80)
+    t["overall", "loss"] = np.geomspace(2.3, 1.5, 80)
+    return made(t)
+
+
 def below_zero(t: dict[Any, Any]) -> Run:
     t["overall", "loss"] = np.linspace(1.0, -900.0, 80)
     return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
@@ -293,6 +299,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
     (beyond_a_sigmoid, "last_activation", "layer5", None),
+    (over_too_soon, "rate_too_low", "", 7),
     (decayed, "shrinking_weights", "", 15),
     (fed_nan, "non_finite", "layer0", 40),
     (below_zero, "last_activation", "layer5", None),
@@ -430,6 +437,28 @@ def test_tiny_inputs_are_told() -> None:
     tables["layer", "activation_std"] *= 1e-3
     (found,) = BY_NAME["unscaled_inputs"](made(stuck(tables)))
     assert found.severity is Severity.WARNING and "scaled twice" in found.causes[0]
+
+
+@pytest.mark.parametrize(("last", "falls"), [(80, True), (75, True), (30, False)])
+def test_a_schedule_that_ends_with_the_training_is_no_fault(last: int, falls: bool) -> None:
+    tables = healthy()
+    tables["overall", "learning_rate"] = np.where(np.arange(80) < last, 1e-3, 1e-6)
+    tables["overall", "loss"] = np.geomspace(2.3, 1.5, 80)
+    assert bool(BY_NAME["rate_too_low"](made(tables))) is not falls
+
+
+def test_a_rate_that_is_lowered_when_nothing_more_is_gained_is_no_fault() -> None:
+    tables = healthy()
+    tables["overall", "learning_rate"] = np.where(np.arange(80) < 30, 1e-3, 1e-6)
+    tables["overall", "loss"] = np.concatenate([np.geomspace(2.3, 1.5, 12), np.full(68, 1.5)])
+    assert not BY_NAME["rate_too_low"](made(tables))
+
+
+def test_embeddings_are_to_move_far() -> None:
+    run = too_high(healthy())
+    assert BY_NAME["rate_too_high"](run)
+    paths = tuple(path.replace("kernel", "embeddings") for path in run.variables)
+    assert not BY_NAME["rate_too_high"](with_tables(dataclasses.replace(run.schema, variables=paths), tables_of(run)))
 
 
 def test_every_rule_but_one_has_a_sick_run() -> None:

@@ -4,9 +4,10 @@ What it sees: the gain (see `rules.learning`) and whether the loss still falls.
 Why it hurts: whatever the loss did at the start, what was learnt is the mean of the targets.
 Threshold and source: a gain below 0.1 after at least 50 batches, and a loss that fell by less than 5 % in the last
 quarter; or, after 200 batches, a loss that is still above that of a constant prediction.
-Known false alarms: tasks in which little can be known, such as the next price or a click: there a gain of 0.1 is much. If
-held-out data show the same small gain, from 0.03 on, it is a note. Without such data the finding says what a constant
-prediction would have, so that a person can judge. A slow start is no plateau: its loss still falls.
+Known false alarms: tasks in which little can be known, such as the next price or a click: there a gain of 0.1 is much.
+If held-out data show the same small gain, from 0.03 on, it is a note, and of regressions, where little is often all,
+also without such data. Else the finding says what a constant prediction would have, so that a person can judge. A slow
+start is no plateau: its loss still falls.
 Remedies: check_labels, find_learning_rate, add_capacity, check_loss; those against what the run shows (`rules.causes`), such
 as use_relu or lower_dropout, first.
 References: AutoTrainer (Zhang et al. 2021), "slow convergence"; Murphy 1973, A new vector partition of the probability
@@ -76,6 +77,10 @@ def plateau(seen: Evidence) -> Verdict:
 
 
 def _holds(learning: Learning) -> bool:
-    """Whether held-out data confirm that little was learnt, but not nothing: no net learns that from labels at random."""
+    """Whether little was learnt, but not nothing: held-out data confirm it; where there are none, numbers are believed."""
     late = learning.held_out[-LASTING:]
-    return learning.gain >= LITTLE and len(late) == LASTING and bool((late >= learning.gain / 2).all())
+    if learning.gain < LITTLE:
+        return False
+    if not len(learning.held_out):
+        return math.isnan(learning.constant)
+    return len(late) == LASTING and bool((late >= learning.gain / 2).all())
