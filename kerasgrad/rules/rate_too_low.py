@@ -25,7 +25,7 @@ GAIN, FALL = 0.5, 0.2
 GAIN_ENDED, ENDED = 0.7, 0.01
 """With a smaller gain than this no rate should have fallen to such a share of its largest value half way."""
 
-STILL = 0.05
+STILL = 0.02
 """Share by which the loss fell in the last quarter of the way there: less, and there was nothing more to be gained."""
 
 

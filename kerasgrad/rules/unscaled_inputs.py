@@ -61,7 +61,8 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
         size = float(np.fmin(size, told) if size > TINY else np.fmax(size, told))
     if np.isnan(size):
         return f"no gradient reaches {seen.name(first)}"
-    tiny = size < TINY and seen.learning.poor(LOST)
+    fires = not float(seen.layer("dead_fraction")[-1, first]) > 0  # of units that never fire neither number tells anything
+    tiny = 0 < size < TINY and fires and seen.learning.poor(LOST)
     if size <= NOTE and not tiny:
         return []
     grave = tiny or (size > WARNING and (seen.learning.poor(GAIN) or (size > FAR and seen.learning.useless(GAIN))))
