@@ -460,7 +460,7 @@ def test_a_rate_that_has_vanished_between_two_samples_was_low_long_before() -> N
         tables["overall", "loss"] = np.geomspace(2.3, 1.5, 11)
         run = made(tables)
         of = {kind: {n: run.table(n, kind)[-1] for n in catalogue.names(kind)} for kind in ("layer", "variable", "overall")}
-        overall = {name: float(value) for name, value in of["overall"].items()} | {"learning_rate": last}
+        overall = {name: float(value) for name, value in of["overall"].items()} | {"learning_rate": last, "loss": 0.9}
         run.append(Sample(2000, 0.0, of["layer"], of["variable"], overall))
         assert bool(BY_NAME["rate_too_low"](run)) is found
 
