@@ -198,11 +198,11 @@ def run_one(make: Make, seed: int, twin: float | None) -> dict[str, Any]:
     return outcome | {"label": "cured" if cured else "sick", "seconds": round(time.process_time() - began)}
 
 
-def run_all(folder: Path, chosen: str) -> bool:
+def run_all(folder: Path, chosen: str, seeds: int) -> bool:
     """Runs what is not on disk yet; false if there is more."""
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         for name, (make, twin) in cases().items():
             if chosen not in name or _path(folder, name, seed).exists():
                 continue
@@ -281,7 +281,8 @@ if __name__ == "__main__":
     parser.add_argument("command", nargs="?", default="report", choices=["run", "report"])
     parser.add_argument("--folder", type=Path, default=Path("logs/prescriptions"))
     parser.add_argument("--case", default="", help="only cases whose name has this in it")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     given = parser.parse_args()
     if given.command == "run":
-        sys.exit(0 if run_all(given.folder, given.case) else AGAIN)
+        sys.exit(0 if run_all(given.folder, given.case, given.seeds) else AGAIN)
     report(given.folder)

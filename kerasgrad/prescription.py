@@ -99,6 +99,8 @@ class Prescription:
         lines = [f"{self.diagnosis.model}: {f'take {self.best.name}' if self.best else self.reason}"]
         if self.trials:
             lines.append(self._table())
+        if len(self.trials) > 1:
+            lines.append(RANKED)
         if self.best is not None:
             lines += [f"  {line}" for line in self.best.changed[:SHOWN]]
             lines += [f"  and {len(self.best.changed) - SHOWN} more"] if len(self.best.changed) > SHOWN else []
@@ -132,5 +134,6 @@ class Prescription:
         }
 
 
+RANKED = "Ranked by the warnings of the model as it is that are left, then by held-out loss; * is taken, + helps, too."
 SHOWN = 6
 """Changes that are listed before the rest is counted."""
