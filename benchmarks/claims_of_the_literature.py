@@ -4,7 +4,8 @@
 
 Each row names the claim, its source, what was measured on which setting over the seeds, and whether it holds for all of
 them. The rows are stored beside this file as JSON, and as a table in `README.md`; a run of some claims replaces theirs only.
-`--claims none` writes the table of what is stored. None needs a network; claims 5 and 11 read recorded baselines of the zoo.
+`--claims none` writes the table of what is stored. Claim 4 needs CIFAR-10, from Keras or the folder in `KERASGRAD_DATA`; no
+other needs a network. Claims 5 and 11 read recorded baselines of the zoo.
 """
 
 from __future__ import annotations

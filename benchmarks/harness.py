@@ -2,6 +2,9 @@
 
 Clocks of shared machines are noisy: what is compared alternates within one process, from step to step where both are the
 same training, and medians are compared. What is reported is a ratio with its quartiles.
+
+The models are their own, though the zoo has such families: these end in logits, the residual net projects its shortcuts, the
+transformer has no positions, and the published figures are of them.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
         "tracing_seconds": round(overhead.tracing, 3),
         "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
         "not_examined": not_examined(rows),
+        "output_layer": rows.output,
     }
 
 

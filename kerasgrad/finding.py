@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import enum
 import math
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from importlib import import_module
 from typing import Any
 
 WIDTH = 118
 """Columns of a report, as wide as the table of layers."""
-
-MOST = 4
-"""Layers that are named in a line before the rest is counted."""
 
 
 class Severity(enum.IntEnum):
@@ -80,7 +77,7 @@ class Finding:
             against = "" if math.isnan(self.threshold) else f" (threshold {_number(self.threshold)})"
             parts.append(f"{self.quantity} {_number(self.measured)}{against}")
         if self.samples:
-            parts.append(f"{self.samples} sample{'s' if self.samples != 1 else ''}")
+            parts.append(counted(self.samples, "sample"))
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -109,12 +106,14 @@ class Diagnosis:
     """All that the rules say of a run. Its `repr` is the report; as a condition it is true if there are findings.
 
     Attributes:
-        findings: the gravest first; those of the same severity in the order of the steps at which they began.
+        findings: the gravest first; those of the same severity as they came: the rules put causes before symptoms.
         not_examined: why a rule could not judge, by the rule's name.
         examined: names of the rules that did judge.
         model: name of the model.
         samples: number of samples that were there to examine.
         steps: first and last step of them, None if there are none.
+        signal: RMS of the signal at each layer's output (loss/activation) at the last sound sample, by path in depth order;
+            empty where no training was seen. NaN for a layer that has none.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -123,6 +122,7 @@ class Diagnosis:
     model: str = "model"
     samples: int = 0
     steps: tuple[int, int] | None = None
+    signal: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Puts the findings in order."""
@@ -145,23 +145,8 @@ class Diagnosis:
         return tuple(f for f in self.findings if f.severity >= severity and f.withdrawn is None)
 
     def __repr__(self) -> str:
-        """The report: each finding with where, since when, its evidence, causes and remedies; then what was not examined."""
-        parts = [self._heading(), *(_described(finding) for finding in self.findings)]
-        grouped: dict[str, list[str]] = {}
-        for rule, reason in self.not_examined.items():
-            grouped.setdefault(reason, []).append(rule)
-        if grouped:
-            lines = [_wrapped(f"not examined: {', '.join(rules)}: {why}", "  ") for why, rules in grouped.items()]
-            parts.append("\n".join(lines))
-        return "\n\n".join(parts)
-
-    def _heading(self) -> str:
-        standing = [f for f in self.findings if f.withdrawn is None]
-        counts = [(len([f for f in standing if f.severity == s]), str(s)) for s in reversed(Severity)]
-        found = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n) or "nothing found"
-        over = f", steps {self.steps[0]} to {self.steps[1]}" if self.steps else ""
-        judged = f"rules: {len(self.examined)}, samples: {self.samples}{over}" if self.samples else "no samples"
-        return f"{self.model}: {found} ({judged})"
+        """The report: each finding, what was not examined, and the layers with what reaches them."""
+        return str(import_module("kerasgrad.views.text").judgement(self))
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -172,6 +157,7 @@ class Diagnosis:
             "findings": [finding.to_dict() for finding in self.findings],
             "examined": list(self.examined),
             "not_examined": dict(self.not_examined),
+            "signal": {path: _plain(value) for path, value in self.signal.items()},
         }
 
     @classmethod
@@ -185,11 +171,23 @@ class Diagnosis:
             str(values.get("model", "model")),
             int(values.get("samples", 0)),
             None if steps is None else (int(steps[0]), int(steps[1])),
+            {path: float(value) for path, value in values.get("signal", {}).items()},
         )
 
 
-def _gravest_first(finding: Finding) -> tuple[bool, int, float]:
-    return finding.withdrawn is not None, -finding.severity, -1 if finding.since is None else finding.since
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number of things in words.
+
+    Args:
+        count: how many.
+        one: what is said of one of them, such as `"layer has"`.
+        many: what is said of more, such as `"layers have"`; with an `s` behind if it is not given.
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _gravest_first(finding: Finding) -> tuple[bool, int]:
+    return finding.withdrawn is not None, -finding.severity
 
 
 def _plain(value: Any) -> Any:
@@ -205,25 +203,3 @@ def _number(value: float) -> str:
     """Three significant digits."""
     plain = math.isfinite(value) and (value == 0 or 1e-3 <= abs(value) < 1e5)
     return f"{value:.3g}" if plain or not math.isfinite(value) else f"{value:.1e}"
-
-
-def _described(finding: Finding) -> str:
-    """A finding as a paragraph."""
-    gone = "" if finding.withdrawn is None else f" (withdrawn at step {finding.withdrawn})"
-    since = "" if finding.since is None else f" since step {finding.since}"
-    where = f" at {finding.starts_at}" if finding.starts_at else ""
-    lines = [f"{str(finding.severity).upper()} {finding.rule}{where}{since}{gone}", _wrapped(finding.summary, "  ")]
-    others = [path for path in finding.layers if path != finding.starts_at]
-    if others:
-        more = f" and {len(others) - MOST} more" if len(others) > MOST else ""
-        lines.append(_wrapped(f"layers: {', '.join(others[:MOST])}{more}", "  "))
-    if finding.evidence:
-        lines.append(_wrapped(f"measured: {finding.evidence}", "  "))
-    lines += [_wrapped(f"({letter}) {cause}", "  ") for letter, cause in zip("abcdefgh", finding.causes, strict=False)]
-    if finding.remedies:
-        lines.append(_wrapped(f"remedies: {', '.join(finding.remedies)}", "  "))
-    return "\n".join(lines)
-
-
-def _wrapped(text: str, indent: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)

@@ -392,9 +392,9 @@ class GradientMonitor(keras.callbacks.Callback):
         self._failure = error
         self._inbox = Inbox()
         self._armed = False
-        note = self._said = f"watching stopped at step {self.step}: {type(error).__name__}: {error}"
+        note = self._said = f"watching stopped at step {self.step}: {progress.said_of_failure(error)}"
         if self._recorder is not None:
             self._recorder.run.facts.setdefault("notes", []).append(note)
             with contextlib.suppress(Exception):  # what failed may be the very thing that is closed here
                 self._recorder.close()
-        logger.warning("kerasgrad: %s. Training is not affected.", note)
+        logger.warning("kerasgrad: %s. %s", note, progress.effect_of_failure(error))

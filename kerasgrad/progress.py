@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from kerasgrad.run import Run
 from kerasgrad.taps.gradients import without_scaling
@@ -107,6 +108,19 @@ def said_at_end(run: Run | None, steps: int, log_dir: object) -> str:
         return "kerasgrad: no step was sampled."
     where = f"tensorboard --logdir {log_dir}" if run.facts.get("directory") else "monitor.run shows them"
     return f"kerasgrad: {len(run)} samples of {steps} steps, {len(run.layers)} layers. {where}"
+
+
+def said_of_failure(error: Exception) -> str:
+    """What went wrong in the monitor, without the traceback of a graph that TensorFlow puts into its messages."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[-2:] if isinstance(error, tf.errors.OpError) else lines)}"
+
+
+def effect_of_failure(error: Exception) -> str:
+    """What a failure of the monitor means for the training."""
+    if isinstance(error, tf.errors.OpError):  # in a step that had begun
+        return "Training goes on; whether the update of that step was made TensorFlow does not say."
+    return "Training is not affected."
 
 
 def _number(value: Any) -> float | None:

@@ -321,6 +321,8 @@ class Run:
         rows = [i for i, path in enumerate(self.layers) if path in wanted]
         of_rows = [i for i, owner in enumerate(self.schema.owners) if owner in rows]
         part = Run(_subset(self.schema, rows, of_rows), self.facts)
+        if self.layers:
+            part.facts.setdefault("output_layer", self.layers[-1])  # the last of a part is not the model's output
         span = steps or slice(None)
         low = 0 if span.start is None else np.searchsorted(self.steps, span.start)
         high = len(self) if span.stop is None else np.searchsorted(self.steps, span.stop)

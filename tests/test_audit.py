@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -150,6 +151,33 @@ def test_a_fault_is_found_and_its_absence_too(check: str, faulty: Make, severity
     assert found[check].severity is severity and found[check].summary and found[check].remedies
     other = kerasgrad.audit(sound(), **given)
     assert check in other.examined and check not in {f.rule for f in other}
+
+
+def test_the_initialiser_that_is_named_is_the_one_for_the_activation() -> None:
+    def named(activation: str, initializer: str, depth: int) -> list[tuple[str, tuple[str, ...]]]:
+        middle = [layers.Dense(8, activation=activation, kernel_initializer=initializer) for _ in range(depth)]
+        found = kerasgrad.audit(stacked(*middle))
+        return [(f.summary[:15], f.remedies) for f in found if f.rule == "initializer_against_activation"]
+
+    assert named("tanh", "he_normal", 1) == [("1 layer has He'", ("use_glorot_initializer",))]
+    assert named("sigmoid", "he_uniform", 2) == [("2 layers have H", ("use_glorot_initializer",))]
+    assert named("relu", "glorot_uniform", 12) == [("12 layers have ", ("use_he_initializer",))]
+    assert not named("tanh", "glorot_uniform", 2) and not named("relu", "he_normal", 12)
+
+
+def test_one_is_not_several() -> None:
+    normed = images(layers.Conv2D(4, 3, activation="sigmoid"), layers.BatchNormalization())
+    linear = stacked(layers.Dense(4), relu(), relu())
+    said = " ".join(f.summary for model in (normed, linear) for f in kerasgrad.audit(model))
+    for part in ("1 hidden layer is a sigmoid", "1 normalisation comes after", "1 layer follows a linear one"):
+        assert part in said
+    assert not re.search(r"\b1 [a-z ]*(layers|normalisations|variables)\b", said)
+
+
+@pytest.mark.parametrize(("rate", "found"), [(0.1, True), (0.099, False), (1e-6, True), (1.1e-6, False)])
+def test_a_rate_on_the_bound_is_beyond_it(rate: float, found: bool) -> None:
+    """float32 makes 0.1 a little more and 1e-6 a little less than the bound."""
+    assert ("learning_rate" in {f.rule for f in kerasgrad.audit(stacked(relu(), rate=rate))}) is found
 
 
 def test_every_check_has_a_fault() -> None:

@@ -425,6 +425,11 @@ def test_what_training_adds_appears_by_itself(page: Page, url: str, logs: Path) 
     assert said.startswith("time step 7 · step 12 · signal ")
     assert float(said.split()[-1]) == pytest.approx(10 ** over_time[7, 12], rel=0.06)
     shot(page, "live")
+    frame.locator(".tall").focus()
+    for key in ("ArrowLeft", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"):
+        settled(frame, "moved", lambda key=key: page.keyboard.press(key))
+    assert readout.inner_text().startswith("time step 2 · step 14 · signal ")
+    assert frame.locator("output").inner_text() == "14"
 
 
 @pytest.mark.slow

@@ -60,7 +60,8 @@ def test_a_finding_goes_through_strict_json_and_back(finding: Finding) -> None:
 
 @given(st.lists(findings, max_size=5))
 def test_a_diagnosis_goes_through_strict_json_and_back_and_prints(found: list[Finding]) -> None:
-    diagnosis = Diagnosis(tuple(found), {"dead_units": "no units"}, ("loss",), "mine", 9, (0, 80))
+    signal = {"a": math.nan, "b": math.inf, "c": 0.0, "d": 1e-30}
+    diagnosis = Diagnosis(tuple(found), {"dead_units": "no units"}, ("loss",), "mine", 9, (0, 80), signal)
     again = Diagnosis.from_dict(json.loads(json.dumps(diagnosis.to_dict(), allow_nan=False)))
     assert repr(again) == repr(diagnosis) and again.steps == (0, 80) and again.not_examined == diagnosis.not_examined
     assert all(same(a, b) for a, b in zip(again, diagnosis, strict=True))
@@ -74,11 +75,11 @@ def test_keys_of_later_versions_are_left_out_and_missing_ones_named() -> None:
 
 def test_the_gravest_comes_first_and_the_withdrawn_last() -> None:
     note = Finding("a_note", Severity.NOTE, "", since=0)
-    early, late = (Finding(name, Severity.ERROR, "", since=step) for name, step in (("early", 1), ("late", 7)))
+    cause, effect = (Finding(name, Severity.ERROR, "", since=step) for name, step in (("cause", 7), ("effect", 1)))
     gone = Finding("gone", Severity.ERROR, "", since=0, withdrawn=5)
-    diagnosis = Diagnosis((note, gone, late, VANISHING, early))
-    assert [f.rule for f in diagnosis] == ["early", "late", "vanishing_gradient", "a_note", "gone"]
-    assert [f.rule for f in diagnosis.of(Severity.WARNING)] == ["early", "late", "vanishing_gradient"]
+    diagnosis = Diagnosis((note, gone, cause, VANISHING, effect))
+    assert [f.rule for f in diagnosis] == ["cause", "effect", "vanishing_gradient", "a_note", "gone"]
+    assert [f.rule for f in diagnosis.of(Severity.WARNING)] == ["cause", "effect", "vanishing_gradient"]
     assert Severity.NOTE < Severity.WARNING < Severity.ERROR
 
 
@@ -96,6 +97,26 @@ def test_the_report_says_all_of_it() -> None:
     ):
         assert part in report
     assert max(map(len, report.splitlines())) <= WIDTH
+
+
+def test_below_the_findings_each_layer_has_a_bar_and_the_mark_of_its_finding() -> None:
+    note = Finding("loss", Severity.NOTE, "Of the whole model.")
+    signal = {"dense": 1e-9, "dense_1": 1e-6, "dense_2": 1e-3, "out": 1.0, "last": math.nan}
+    rows = repr(Diagnosis((VANISHING, note), samples=1, steps=(0, 0), signal=signal)).splitlines()
+    marked = {line.split()[1] if line[2] in "▲" else line.split()[0]: line for line in rows[-7:-2]}
+    assert [marked[name].count("█") for name in signal] == [1, 4, 7, 10, 0]
+    assert [marked[name][2:4].strip() for name in signal] == ["▲", "▲", "▲*", "", ""]
+    assert marked["last"].split() == ["last", "-"]
+    assert "one block less for each factor of ten" in rows[-1]
+
+
+def test_of_a_deep_net_some_layers_are_shown_and_the_one_that_starts_it() -> None:
+    signal = {f"layer{i:04}": 1.0 for i in range(1000)}
+    here = Finding("dead_units", Severity.ERROR, "All dead.", ("layer0007",), "layer0007")
+    report = repr(Diagnosis((here,), samples=1, signal=signal))
+    assert "41 of 1000 layers, print(run) has all" in report
+    assert [line.split()[:2] for line in report.splitlines() if "0007" in line][-1] == ["✖*", "layer0007"]
+    assert all(name in report for name in ("layer0000", "layer0999")) and report.count("█" * 10) == 41
 
 
 def test_an_empty_diagnosis_says_so() -> None:

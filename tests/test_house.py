@@ -42,6 +42,7 @@ FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 
 DOORS = {
     ("kerasgrad", "__getattr__"): "_NAMES[name]",
+    ("kerasgrad.finding", "Diagnosis.__repr__"): "'kerasgrad.views.text'",
     ("kerasgrad.run", "Run.load"): "'kerasgrad.events'",
     ("kerasgrad.run", "Run.__repr__"): "'kerasgrad.views.text'",
     ("kerasgrad.run", "Run._repr_html_"): "'kerasgrad.views.page'",

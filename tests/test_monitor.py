@@ -17,6 +17,7 @@ import grid
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from grid import BATCH, GRID, Case
 
 import kerasgrad
@@ -55,6 +56,7 @@ def test_from_fit_to_disk_and_back(tmp_path: Path, capsys: pytest.CaptureFixture
     assert run.steps.tolist() == list(range(2 * STEPS))
     assert "dense" in run.layers and "dense/kernel" in run.variables
     assert run.layer("signal_rms")["dense"].dtype == np.float32
+    assert (run.overall("examples") == BATCH).all() and f"batches of {BATCH}; loss" in repr(run)
     assert "4 layers" in capsys.readouterr().out
     loaded = Run.load(tmp_path / "mine")
     assert same(run, loaded)
@@ -119,11 +121,14 @@ def test_choice_of_layers() -> None:
         fit(GRID["mlp"](), monitor)
         assert monitor.run.layers == ("dense_1",)
         assert monitor.run.variables == ("dense_1/kernel", "dense_1/bias")
+        assert monitor.run.facts["output_layer"] == ""
+        assert "no row" in kerasgrad.diagnose(monitor.run).not_examined["last_activation"]
     whole = watch()
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
     case = GRID["mlp"]()
     fit(case, whole)
+    assert whole.run.facts["output_layer"] == whole.run.layers[-1]
     keras.backend.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
     part = watch(layers="*dense_1")
@@ -430,6 +435,24 @@ class TestBadDays:
         assert "a bug" in caplog.text and "Training is not affected" in caplog.text and len(caplog.records) == 1
         for a, b in zip(plain.model.get_weights(), case.model.get_weights(), strict=True):
             assert np.array_equal(a, b)
+
+    def test_an_operation_of_ours_that_fails_while_the_step_runs(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def failing(seen: Any, **options: Any) -> Any:
+            tf.debugging.assert_less(tf.shape(seen.layers[0].parts[0].output)[0], 0)
+            return measure(seen, **options)
+
+        measure = kerasgrad.monitor.measure
+        monkeypatch.setattr("kerasgrad.monitor.measure", failing)
+        case = GRID["mlp"]()
+        with caplog.at_level(logging.WARNING, "kerasgrad"):
+            fit(case, watch(update_freq=lambda step: step == 2), epochs=2)
+        assert int(case.model.optimizer.iterations) >= 2 * STEPS - 1, "only the step in which it failed may be missing"
+        said = caplog.records[0].message
+        assert (
+            len(caplog.records) == 1 and "assertion failed" in said and "Training goes on" in said and "File" not in said
+        )
 
     def test_an_error_of_the_users_own_is_not_reported_as_ours(self, caplog: pytest.LogCaptureFixture) -> None:
         def loss(*_: Any) -> Any:

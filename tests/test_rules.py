@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,9 +21,10 @@ from runs import LAYERS, healthy, made, stuck
 import kerasgrad
 import zoo.baselines
 import zoo.recipes
-from kerasgrad import catalogue, rules
+from kerasgrad import catalogue, remedies, rules
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.initial import gates as gates_of
 from kerasgrad.rules.rule import Rule
 from kerasgrad.run import Run, Sample, Schema
 
@@ -86,6 +88,17 @@ def nan_hidden(t: dict[Any, Any]) -> Run:
     return made(t)
 
 
+def nan_at_once(t: dict[Any, Any]) -> Run:
+    t["layer", "activation_nonfinite"][:, 2:] = 1
+    return made(t)
+
+
+def nan_by_a_misfit(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"][:] = np.nan
+    t["layer", "gradient_nonfinite"][:] = 1
+    return made(t, {"loss_function": "categorical_crossentropy"}, last="relu")
+
+
 def cut_off(t: dict[Any, Any]) -> Run:
     t["variable", "gradient_norm"][:, :4] = np.nan
     return made(t)
@@ -109,6 +122,17 @@ def too_high(t: dict[Any, Any]) -> Run:
 def too_low(t: dict[Any, Any]) -> Run:
     t["layer", "update_ratio"] *= 1e-3
     return made(stuck(t))
+
+
+def too_high_to_settle(t: dict[Any, Any]) -> Run:
+    t["layer", "update_ratio"][:3] = 0.2
+    t["overall", "loss"] = np.linspace(2.3, 1.2, 80)
+    return made(t, {"history": {"step": [120, 240], "loss": [1.8, 1.2]}})
+
+
+def few_examples(t: dict[Any, Any]) -> Run:
+    t["overall", "examples"][:] = 2
+    return made(stuck(t), {"batch_normalised": True})
 
 
 def clipping(t: dict[Any, Any]) -> Run:
@@ -144,6 +168,11 @@ def blown_up(t: dict[Any, Any]) -> Run:
 
 def jumping(t: dict[Any, Any]) -> Run:
     t["layer", "activation_std"][:, 3:] *= 500
+    return made(stuck(t))
+
+
+def all_ones(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"][:, ::2] *= 5
     return made(stuck(t))
 
 
@@ -202,6 +231,17 @@ def beyond_a_sigmoid(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
 
 
+def below_zero(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(1.0, -900.0, 80)
+    return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+
+
+def absolute_error_of_classes(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"] = np.linspace(0.14, 0.1, 80)
+    history = {"step": [20, 40, 60, 80], "loss": [0.14, 0.12, 0.11, 0.1], "accuracy": [0.1, 0.2, 0.25, 0.28]}
+    return made(t, {"loss_function": "mean_absolute_error", "history": history}, last="sigmoid")
+
+
 def stuck_accuracy(t: dict[Any, Any]) -> Run:
     history = {"step": [20, 40, 60, 80], "loss": [0.7, 0.5, 0.4, 0.3], "accuracy": [0.4, 0.4, 0.4, 0.4]}
     return made(t, {"history": history})
@@ -214,10 +254,15 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (nan_forward, "non_finite", "layer2", 40),
     (nan_backward, "non_finite", "layer3", 40),
     (nan_hidden, "non_finite", "layer1", 30),
+    (nan_at_once, "non_finite", "layer2", 0),
+    (nan_by_a_misfit, "non_finite", "layer5", 0),
+    (nan_by_a_misfit, "last_activation", "layer5", None),
     (cut_off, "disconnected", "layer1", 0),
     (frozen, "frozen_layer", "layer1", 0),
     (unbalanced, "unbalanced_layers", "layer3", 0),
     (too_high, "rate_too_high", "", 0),
+    (too_high_to_settle, "rate_too_high", "", 0),
+    (few_examples, "small_batch", "", 0),
     (too_low, "rate_too_low", "", 0),
     (clipping, "clipping_always", "", 0),
     (dead, "dead_units", "layer2", 0),
@@ -226,6 +271,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (saturated, "saturated_units", "layer2", 0),
     (blown_up, "exploding_activation", "layer2", 0),
     (jumping, "exploding_activation", "layer3", 0),
+    (all_ones, "exploding_activation", "layer0", 0),
     (shrunk, "collapsing_activation", "layer2", 0),
     (zeroed, "collapsing_activation", "layer0", 0),
     (unscaled, "unscaled_inputs", "layer0", 0),
@@ -237,6 +283,8 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
     (beyond_a_sigmoid, "last_activation", "layer5", None),
+    (below_zero, "last_activation", "layer5", None),
+    (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
 ]
 
@@ -252,12 +300,153 @@ def test_a_sick_run_is_found_with_layer_and_step(
     found = {f.rule: f for f in (kerasgrad.diagnose(run) if rule in ALWAYS_NOTES else warnings_of(run))}
     assert rule in found
     assert (found[rule].starts_at, found[rule].since) == (layer, since)
-    assert found[rule].summary and found[rule].causes and found[rule].remedies and found[rule].samples > 0
+    assert found[rule].summary and found[rule].causes and found[rule].remedies
+    assert found[rule].samples > 0 or since is None
     assert BY_NAME[rule](run), "a rule can be called by itself"
+
+
+def test_no_rate_is_to_blame_for_a_nan_before_the_first_step() -> None:
+    early, late = (
+        next(f for f in warnings_of(spoil(healthy())) if f.rule == "non_finite") for spoil in (nan_at_once, nan_forward)
+    )
+    assert set(early.remedies) == set(late.remedies)
+    assert early.remedies.index("guard_logarithms") < early.remedies.index("lower_learning_rate")
+    assert late.remedies.index("guard_logarithms") > late.remedies.index("lower_learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("activation", "weights", "dead", "cause", "remedy"),
+    [
+        ("sigmoid", 1.0, 0.0, "4 layers with a sigmoid, each of which leaves 0.25 at most", "use_relu"),
+        ("tanh", 0.1, 0.0, "0.1 times the size that keeps a signal; those of 3 others", "use_glorot_initializer"),
+        ("relu", 1.0, 0.0, "0.71 times the size that keeps a signal; those of 3 others", "use_he_initializer"),
+        ("relu", 2.0, 0.9, "90 % of the units of layer2 are dead", "reset_dead_units"),
+        ("tanh", 1.0, 0.0, "activations whose derivative is below 1", "use_relu"),
+    ],
+)
+def test_why_a_signal_vanishes(activation: str, weights: float, dead: float, cause: str, remedy: str) -> None:
+    tables = healthy(activation=activation)
+    tables["layer", "signal_rms"] *= 10.0 ** -np.arange(LAYERS)[::-1]
+    tables["variable", "weight_norm"][:, ::2] = weights * 8  # rms(w) sqrt(fan-in) is `weights`
+    tables["layer", "dead_fraction"][:, 2] = dead
+    found = next(f for f in kerasgrad.diagnose(made(stuck(tables), activation=activation)) if f.rule == "vanishing_gradient")
+    assert cause in found.causes[0] and found.remedies[0] == remedy
+
+
+def test_why_a_signal_explodes() -> None:
+    tables = healthy()
+    tables["variable", "weight_norm"][:, ::2] = 8 * 2**0.5
+    tables["variable", "weight_norm"][:, 4] *= 10
+    found = BY_NAME["exploding_gradient"](exploding(tables))[0]
+    assert found.causes == ("the weights of layer2 begin at 10 times the size that keeps a signal",)
+    assert found.remedies[0] == "use_he_initializer"
+
+
+@pytest.mark.parametrize(
+    ("held_out", "severity"), [(0.62, Severity.NOTE), (0.72, Severity.WARNING), (None, Severity.WARNING)]
+)
+def test_little_that_holds_on_held_out_data_is_little_but_learnt(held_out: float | None, severity: Severity) -> None:
+    tables = healthy()
+    tables["overall", "loss"][:] = 0.62  # 0.66 is that of a constant prediction
+    history: dict[str, Any] = {"step": [20, 40, 60, 80], "loss": [0.64, 0.62, 0.62, 0.62]}
+    history |= {} if held_out is None else {"val_loss": [held_out] * 4}
+    run = made(tables, {"loss_function": "binary_crossentropy", "history": history}, last="sigmoid", units=1)
+    (found,) = BY_NAME["plateau"](run)
+    assert found.severity is severity and "little better" in found.summary
+
+
+def test_large_steps_down_a_loss_that_falls_steadily_are_a_note() -> None:
+    (warning,) = BY_NAME["rate_too_high"](too_high(healthy()))
+    losses = np.linspace(2.2, 1.2, 20)
+    history = {"step": list(range(4, 84, 4)), "loss": losses.tolist()}
+    tables = healthy()
+    tables["layer", "update_ratio"] *= 2000
+    tables["overall", "loss"] = np.linspace(2.3, 1.2, 80)
+    (note,) = BY_NAME["rate_too_high"](made(tables, {"history": history}))
+    assert (warning.severity, note.severity) == (Severity.WARNING, Severity.NOTE)
+
+
+def test_a_stack_of_linear_layers_is_told_so() -> None:
+    linear, other = (
+        BY_NAME["plateau"](made(stuck(healthy()), activation=activation))[0] for activation in ("linear", "relu")
+    )
+    assert "linear" in linear.causes[0] and linear.remedies[0] == "use_relu"
+    assert "linear" not in " ".join(other.causes) and other.remedies[0] != "use_relu"
 
 
 def test_every_rule_but_one_has_a_sick_run() -> None:
     assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == {"short_memory"}
+
+
+def test_weights_that_begin_at_zero_have_no_ratio() -> None:
+    run = too_high_to_settle(healthy())
+    from_zero = tables_of(run)
+    from_zero["layer", "update_ratio"][0, :4] = np.nan
+    from_zero["layer", "update_ratio"][1:3, 4:] = 1e-3
+    from_zero["layer", "update_ratio"][0, 4:] = 1e-3
+    assert not rules.rate_too_high(made(from_zero, run.facts))
+
+
+@pytest.mark.parametrize(
+    ("examples", "facts", "learns", "severity"),
+    [
+        (2, {"batch_normalised": True}, True, Severity.NOTE),
+        (8, {"batch_normalised": True}, False, None),
+        (8, {"batch_normalised": True, "replicas": 2}, False, Severity.WARNING),
+        (2, {}, False, Severity.NOTE),
+        (2, {}, True, None),
+        (4, {"batch_normalised": True, "history": {"step": [1, 2, 3], "loss": [2.3, 2.3, 2.3]}}, False, None),
+    ],
+)
+def test_a_small_batch_is_a_warning_where_it_is_normalised_and_does_harm(
+    examples: int, facts: dict[str, Any], learns: bool, severity: Severity | None
+) -> None:
+    tables = healthy() if learns else stuck(healthy())
+    tables["overall", "examples"][:] = examples
+    tables["overall", "examples"][-1] = 1  # an epoch's last batch
+    assert [f.severity for f in rules.small_batch(made(tables, facts))] == ([] if severity is None else [severity])
+    old = tables | {("overall", "examples"): np.full(80, np.nan)}
+    assert "how many examples" in kerasgrad.diagnose(made(old, facts)).not_examined["small_batch"]
+
+
+def test_a_linear_output_of_classes_is_forgiven_only_if_nearly_all_is_learnt() -> None:
+    for kind, now, severity in (("linear", 0.6, Severity.WARNING), ("linear", 0.1, Severity.NOTE)):
+        tables = healthy()
+        tables["overall", "loss"] = np.linspace(2.3, now, 80)
+        assert [f.severity for f in rules.last_activation(made(tables, last=kind))] == [severity]
+
+
+def test_many_flat_ends_and_nothing_held_out_is_a_warning() -> None:
+    tables = healthy(activation="tanh")
+    tables["layer", "saturated_fraction"][:, 2:4] = 0.8
+    history = {"step": [20, 40, 60, 80], "loss": [1.5, 0.9, 0.3, 0.1], "val_loss": [2.2, 2.2, 2.3, 2.4]}
+    found = [rules.saturated_units(made(tables, facts, activation="tanh"))[0] for facts in ({"history": history}, {})]
+    assert [f.severity for f in found] == [Severity.WARNING, Severity.NOTE] and found[0].starts_at == "layer2"
+
+
+@pytest.mark.parametrize(("each", "found"), [(0.5, ["cell"]), (0.22, [])])
+def test_a_gate_that_begins_closed_shows_in_the_first_samples(each: float, found: list[str]) -> None:
+    """0.22 orders of magnitude a step is what a GRU begins with; later on both signals are level."""
+    schema = Schema(("cell", "out"), ("cell/kernel", "out/kernel"), (0, 1), (9, 9), ("recurrent", "softmax"), {}, ("cell",))
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+    for step in range(20):
+        over_time = 10 ** (-each * np.arange(8.0)[::-1]) if step < 8 else np.ones(8)
+        run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time.astype(np.float32)}))
+    assert [f.starts_at for f in rules.diagnose(run).of(Severity.WARNING) if f.rule == "short_memory"] == found
+
+
+@pytest.mark.parametrize(("gain", "found"), [(1.5, ["cell"]), (1.0, [])])
+def test_a_state_that_grows_at_each_step(gain: float, found: list[str]) -> None:
+    layer = keras.layers.SimpleRNN(16, recurrent_initializer=keras.initializers.Orthogonal(gain))
+    keras.Sequential([keras.Input((9, 4)), layer])
+    variables = tuple(f"cell/{v.name}" for v in layer.trainable_variables)
+    sizes = tuple(math.prod(v.shape) for v in layer.trainable_variables)
+    run = Run(Schema(("cell",), variables, (0,) * 3, sizes, ("recurrent",), {}, ()), {})
+    norms = {"weight_norm": np.array([np.linalg.norm(v) for v in layer.trainable_variables], np.float32)}
+    for step in range(9):
+        of_layers = {name: np.ones(1, np.float32) for name in ("activation_mean", "activation_std")}
+        run.append(Sample(step, 0.0, of_layers, norms, {"loss": 2.0, "gradient_norm": 1.0}))
+    assert [f.starts_at for f in rules.exploding_activation(run)] == found
 
 
 @pytest.mark.parametrize("steep", [True, False])
@@ -325,6 +514,50 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
 
 
+def test_no_signal_at_all_is_called_nothing() -> None:
+    """Zero has no logarithm; what stands for it there must not come out as 2.3e-299."""
+    tables = stuck(healthy())
+    tables["layer", "signal_rms"][:, :3] = 0.0
+    found = next(f for f in kerasgrad.diagnose(made(tables)) if f.rule == "vanishing_gradient")
+    assert "receives nothing of the signal" in found.summary and found.measured == 0.0
+    still = stuck(healthy())
+    still["layer", "update_ratio"][:, 1:] = 0.0
+    still["overall", "gradient_norm"][:40] = 0.0
+    for one in (tables, still):
+        assert not re.search(r"e[+-]\d\d\d", repr(kerasgrad.diagnose(made(one))))
+
+
+def thrown_up_and_dead(t: dict[Any, Any]) -> Run:
+    """The first step is far too large: the loss goes up a hundredfold, comes down, and layer 2 is dead for good."""
+    t = stuck(t)
+    t["overall", "loss"][1:4] = 500.0
+    t["layer", "update_ratio"][1] = 2.0
+    t["layer", "activation_zeros"][4:, 2] = 1.0
+    t["layer", "gradient_norm"][4:, :3] = 0.0
+    t["layer", "signal_rms"][4:, :3] = 0.0
+    return made(t, {"loss_function": ""})
+
+
+def test_the_first_finding_is_the_cause_and_its_first_remedy_can_help() -> None:
+    run = thrown_up_and_dead(healthy())
+    assert Evidence(run).learning.gain == 0, "no gain, though the loss fell by 99 % from where the first steps threw it"
+    found = warnings_of(run)
+    assert [f.rule for f in found] == ["rate_too_high", "dead_units"]
+    assert found[1].remedies[0] == "reset_dead_units", "a lower rate revives nothing"
+    born = next(f for f in warnings_of(dead(healthy())) if f.rule == "dead_units")
+    assert born.remedies[0] == "reset_biases" and dying_remedies()[0] == "lower_learning_rate"
+
+
+def dying_remedies() -> tuple[str, ...]:
+    return next(f for f in warnings_of(dying(healthy())) if f.rule == "dead_units").remedies
+
+
+def test_a_symptom_of_the_loss_comes_after_what_may_explain_it() -> None:
+    tables = stuck(healthy())
+    tables["layer", "dead_fraction"][50:, 3] = 0.8
+    assert [f.rule for f in warnings_of(made(tables))] == ["dead_units", "loss_not_decreasing", "plateau"]
+
+
 def test_what_comes_later_is_no_cause() -> None:
     tables = stuck(healthy())
     tables["layer", "dead_fraction"][60:, 2] = 0.8
@@ -363,6 +596,17 @@ def test_the_scale_of_what_a_recurrent_layer_is_fed(scale: float) -> None:
     assert [round(f.measured) for f in found] == ([50] if scale == 50 else [])
 
 
+@pytest.mark.parametrize("how", ["chosen", "selected"])
+def test_the_last_of_some_layers_is_not_the_output(how: str) -> None:
+    """A hidden ReLU before a softmax that has no row gives no probabilities, as it should be."""
+    run = made(healthy(), {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+    run.facts |= {"output_layer": "outputs"} if how == "chosen" else {}
+    part = run.select(layers=run.layers[:-1]) if how == "selected" else run
+    diagnosis = kerasgrad.diagnose(part)
+    assert {"last_activation", "constant_output"} <= set(diagnosis.not_examined) and not diagnosis.findings
+    assert "was not chosen" in diagnosis.not_examined["last_activation"]
+
+
 def test_samples_thrown_away_by_loss_scaling_do_not_count() -> None:
     tables = healthy()
     tables["overall", "loss_scale_overflow"][:9] = 1
@@ -384,6 +628,13 @@ def test_the_first_steps_do_not_say_how_things_are_now() -> None:
     seen = Evidence(run)
     assert list(seen.steps[seen.late]) == [900, 1200]
     assert 0.3 < seen.learning.gain < 0.6
+
+
+def test_the_mean_of_the_only_epoch_is_not_how_it_is_now() -> None:
+    tables = healthy()
+    tables["overall", "loss"] = np.concatenate([np.linspace(5.0, 3.0, 40), np.linspace(3.0, 1.7, 40)])
+    one = made(tables, {"history": {"step": [80], "loss": [float(tables["overall", "loss"].mean())]}})
+    assert Evidence(one).learning.now < 1.9 and Evidence(one).learning.late_fall > 0.05 and not warnings_of(one)
 
 
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:
@@ -479,12 +730,36 @@ def test_each_rule_has_its_file_and_its_text() -> None:
         assert len(parts) == 6, name
 
 
-def test_remedies_of_the_text_are_those_of_the_findings() -> None:
-    for spoil, rule, _, _ in SICK:
-        text = (FOLDER / f"{rule}.py").read_text()
-        named = set(re.findall(r"\w+", text.split("Remedies:")[1].split("References:")[0]))
-        finding = next(f for f in kerasgrad.diagnose(spoil(healthy())) if f.rule == rule)
-        assert set(finding.remedies) <= named, rule
+@pytest.mark.parametrize("name", BY_NAME)
+def test_remedies_of_the_text_are_those_that_the_rule_can_give(name: str) -> None:
+    known = set(remedies.names())
+    tree = ast.parse((FOLDER / f"{name}.py").read_text())
+    text = (ast.get_docstring(tree) or "").split("Remedies:")[1].split("References:")[0]
+    shared = ast.parse((FOLDER / "causes.py").read_text() if "kerasgrad.rules.causes" in ast.dump(tree) else "")
+    given, may = (
+        {n.value for n in ast.walk(part) if isinstance(n, ast.Constant) and isinstance(n.value, str)} & known
+        for part in (tree, shared)
+    )
+    assert given <= {word for word in re.findall(r"\w+", text) if "_" in word} <= given | may
+    unknown = [f for spoil, rule, _, _ in SICK if rule == name for f in BY_NAME[name](spoil(healthy()))]
+    assert not {remedy for finding in unknown for remedy in finding.remedies} - known
+
+
+@pytest.mark.parametrize(
+    ("layer", "gates", "first"),
+    [("SimpleRNN", 1, "use_lstm"), ("GRU", 3, "set_forget_bias"), ("LSTM", 4, "set_forget_bias"), (None, 0, "use_lstm")],
+)
+def test_remedies_of_a_short_memory_are_those_of_its_kind(layer: str | None, gates: int, first: str) -> None:
+    built = keras.Sequential([keras.Input((9, 4)), getattr(keras.layers, layer or "LSTM")(5, use_bias=layer is not None)])
+    variables = tuple(f"cell/{v.name}" for v in built.trainable_variables)
+    sizes = tuple(math.prod(v.shape) for v in built.trainable_variables)
+    schema = Schema(("cell",), variables, (0,) * len(sizes), sizes, ("recurrent",), {}, ("cell",))
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+    for step in range(9):
+        over_time = np.geomspace(1e-8, 1, 40).astype(np.float32)
+        run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time}))
+    assert gates_of(run, "cell") == gates
+    assert rules.short_memory(run)[0].remedies[0] == first
 
 
 def test_all_rules_are_quick() -> None:

@@ -160,6 +160,27 @@ def test_no_number_and_not_examined_are_told_apart(tmp_path: Path) -> None:
     assert none.tolist() == [[False] * 3 + [True], [True, False, False, True], [False] * 3 + [True], [False] * 3 + [True]]
 
 
+@pytest.mark.parametrize("every", [2, 20])
+def test_of_a_thinned_run_what_was_thrown_away_is_not_called_not_examined(tmp_path: Path, every: int) -> None:
+    kept, count = 50, 400
+    (tmp_path / "gradients").mkdir()
+    writer = Writer(tmp_path / "gradients", board.schema(("a", "b")), 2.0)
+    for step in range(count):
+        sample = board.sample(step, 2, statistics=("signal_rms", "update_ratio"))
+        if step % every:  # a statistic that has numbers at some samples only
+            del sample.layer["update_ratio"]
+        writer.sample(sample)
+    writer.close()
+    reader = EventMultiplexer(tensor_size_guidance={"kerasgrad": kept})
+    reader.AddRunsFromDirectory(str(tmp_path)).Reload()
+    made = Source(MultiplexerDataProvider(reader, str(tmp_path)))
+    signal, ratio = (made.table(CONTEXT, "", "gradients", name) for name in ("signal_rms", "update_ratio"))
+    assert len(signal.steps) == kept and np.isfinite(signal.values).all()
+    examined = np.isfinite(ratio.values).all(axis=1)
+    assert examined.sum() == min(kept, count // every) and (ratio.steps[examined] % every == 0).all()
+    assert (ratio.steps[~examined] % every != 0).all() and np.isnan(ratio.values[~examined]).all()
+
+
 def test_what_is_new_is_read_again(tmp_path: Path) -> None:
     board.write(tmp_path / "gradients", range(3))
     made, reader = source(tmp_path)

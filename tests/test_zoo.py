@@ -14,6 +14,7 @@ import pytest
 
 import kerasgrad
 import zoo
+from zoo.__main__ import main
 from zoo.variants import VARIANTS
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -228,6 +229,12 @@ def test_a_wrong_name_or_override_says_what_there_is() -> None:
         zoo.build("plain.sigmoit")
     with pytest.raises(KeyError, match=r"resnet\.no_shortcut.*Received: name='resnet.no_skip'"):
         zoo.build("resnet.no_skip")
+    with pytest.raises(KeyError, match=r"resnet\.cifar.*depth=56.*Received: name='resnt\.20'"):
+        zoo.build("resnt.20")
+    with pytest.raises(KeyError, match=r"there are densenet\.\*, gru\.\*.*Received: name='xyzzy'"):
+        zoo.build("xyzzy")
+    with pytest.raises(SystemExit, match=r"plain\.relu.*Received: name='plain\.rellu'"):
+        main(["list", "plain.rellu"])
     with pytest.raises(TypeError, match=r"depth.*Received: deep"):
         zoo.build("plain.relu", deep=3)
     assert zoo.names("unet.*") == ["unet.no_skips", "unet.skips"] and zoo.names("nothing*") == []

@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     try:
         globals()[f"_{given.command}"](given)
+    except BrokenPipeError:
+        # Whoever read the output has enough of it, such as `head`; Python would complain when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (KeyError, FileNotFoundError) as error:  # a slip of the pen, or data that is not there: the message says it all
         sys.exit(str(error.args[0] if isinstance(error, KeyError) else error))
 
@@ -29,19 +32,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--log-dir", default="logs/demo", help="where the runs go (default: %(default)s)")
     listed = commands.add_parser(
-        "list", help="the names of all models, or of all recipes", epilog="example: python -m zoo list 'plain.*'"
+        "list", help="the names of all models, or of all trainings (recipes)", epilog="example: python -m zoo list 'plain.*'"
     )
     listed.add_argument("pattern", nargs="?", default="*", help="such as 'plain.*'")
-    listed.add_argument("--recipes", action="store_true", help="the recipes, with those that are recorded marked")
+    listed.add_argument("--recipes", action="store_true", help="the trainings, with those that are recorded marked")
     place = commands.add_parser("place", help="put a recorded baseline beside one's own runs, for TensorBoard")
-    place.add_argument("name", help="of a recipe")
+    place.add_argument("name", help="of a baseline: `list --recipes` shows which there are")
     place.add_argument("log_dir", nargs="?", default="logs", help="of one's own runs (default: %(default)s)")
     record = commands.add_parser(
         "record", help="train recipes and keep their baselines", epilog="example: python -m zoo record plain.relu 'gru.*'"
     )
-    record.add_argument("names", nargs="+", metavar="NAME", help="of recipes, or patterns such as 'plain.*'")
+    record.add_argument("names", nargs="+", metavar="NAME", help="of recipes, or patterns: '*' is all of them")
     record.add_argument("--folder", help="where the baselines go (default: into the zoo)")
-    record.add_argument("--missing", action="store_true", help="leave out those that are there already")
+    record.add_argument("--missing", action="store_true", help="leave out those that are there, to go on after a break")
     commands.add_parser("table", help="write the table of the baselines into zoo/README.md")
     return parser
 
@@ -54,16 +57,19 @@ def _demo(given: argparse.Namespace) -> None:
 
 def _list(given: argparse.Namespace) -> None:
     from zoo.baselines import baseline_names
+    from zoo.nearest import unknown
     from zoo.recipes import recipe, recipe_names
     from zoo.registry import names, note
 
-    if given.recipes:
-        recorded = baseline_names()
-        for name in recipe_names(given.pattern):
+    kind, all_names = ("recipe", recipe_names) if given.recipes else ("model", names)
+    found, recorded = all_names(given.pattern), baseline_names()
+    if not found:
+        raise unknown(kind, given.pattern, all_names())
+    for name in found:
+        if given.recipes:
             made = recipe(name)
-            print(f"{name:36} {'recorded' if name in recorded else '':9} {made.model} on {made.task}, {made.steps} steps")
-    else:
-        for name in names(given.pattern):
+            print(f"{name:36} {'recorded' if name in recorded else '':9} {made.model} on {made.task}, {made.steps:,} steps")
+        else:
             print(f"{name:34} {note(name)}")
 
 
@@ -79,7 +85,7 @@ def _record(given: argparse.Namespace) -> None:
     from zoo.recipes import recipe, recipe_names
 
     folder = Path(given.folder or FOLDER)
-    names = [name for pattern in given.names for name in recipe_names(pattern) or [pattern]]
+    names = list(dict.fromkeys(name for pattern in given.names for name in recipe_names(pattern) or [pattern]))
     for name in names:
         recipe(name)  # all slips of the pen before any training
     from zoo.recording import record
@@ -87,7 +93,8 @@ def _record(given: argparse.Namespace) -> None:
     for name in names:
         if not (given.missing and (folder / name / FACTS).is_file()):
             print(f"{name}: {recipe(name).model} on {recipe(name).task}", flush=True)
-            print(record(name, folder, verbose="auto"), flush=True)
+            bar = 1 if sys.stdout.isatty() else 2  # in a log it would be a line for each step
+            print(record(name, folder, verbose=bar), flush=True)
 
 
 def _table(given: argparse.Namespace) -> None:

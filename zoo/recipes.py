@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from zoo.nearest import unknown
 
 Options = Mapping[str, Any]
 
@@ -15,7 +16,7 @@ FAST_ADAM: Options = {"class_name": "Adam", "config": {"learning_rate": 3e-3}}
 SGD: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05}}
 MOMENTUM: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05, "momentum": 0.9}}
 
-COLLAPSING, DEAD, EXPLODING = "collapsing_activation", "dead_units", "exploding_gradient"
+COLLAPSING, DEAD, LARGE, SATURATED = "collapsing_activation", "dead_units", "exploding_activation", "saturated_units"
 NON_FINITE, NOT_DECREASING, PLATEAU = "non_finite", "loss_not_decreasing", "plateau"
 RATE_TOO_HIGH, VANISHING = "rate_too_high", "vanishing_gradient"
 
@@ -87,7 +88,7 @@ RECIPES: Mapping[str, Recipe] = {
     "plain.sigmoid": _digits("plain.sigmoid", VANISHING, weights=True),
     "plain.sigmoid_batch_norm": _digits("plain.sigmoid_batch_norm"),
     "plain.tanh": _digits("plain.tanh", weights=True),
-    "plain.tanh_normal": _digits("plain.tanh_normal", EXPLODING),
+    "plain.tanh_normal": _digits("plain.tanh_normal", LARGE, SATURATED),
     "plain.tanh_small": _digits("plain.tanh_small", COLLAPSING, NOT_DECREASING, VANISHING),
     "plain.tanh_lecun": _digits("plain.tanh_lecun"),
     "plain.tanh_orthogonal": _digits("plain.tanh_orthogonal"),
@@ -142,13 +143,13 @@ RECIPES: Mapping[str, Recipe] = {
     "resnet.no_shortcut": _cifar("resnet.no_shortcut"),
     "resnet.no_norm": _cifar("resnet.no_norm", NON_FINITE, RATE_TOO_HIGH),
     "resnet.no_shortcut_no_norm": _cifar("resnet.no_shortcut_no_norm", DEAD, NOT_DECREASING, PLATEAU),
-    "resnet.stochastic_depth": _cifar("resnet.stochastic_depth", PLATEAU),
+    "resnet.stochastic_depth": _cifar("resnet.stochastic_depth"),
     "resnet.cifar.deep": _cifar("resnet.cifar", PLATEAU, VANISHING, steps=100, depth=56),
     "resnet.no_shortcut.deep": _cifar(
         "resnet.no_shortcut", NOT_DECREASING, PLATEAU, VANISHING, steps=100, depth=56
     ),
     "densenet.connected": _cifar("densenet.connected", steps=100, depth=22),
-    "densenet.no_connections": _cifar("densenet.no_connections", NOT_DECREASING, PLATEAU, steps=100, depth=22),
+    "densenet.no_connections": _cifar("densenet.no_connections", PLATEAU, steps=100, depth=22),
     "unet.skips": Recipe("unet.skips", "shapes", batch=16, steps=300),
     "unet.no_skips": Recipe("unet.no_skips", "shapes", batch=16, steps=300),
     "transformer.classifier": _symbols("transformer.classifier", "sentences", _SENTENCES),
@@ -175,6 +176,5 @@ def recipe(name: str) -> Recipe:
         KeyError: there is none; the message lists the nearest names.
     """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.3) or recipe_names()
-        raise KeyError(f"No recipe of that name; the nearest are {', '.join(near)}. Received: name={name!r}")
+        raise unknown("recipe", name, RECIPES)
     return RECIPES[name]

@@ -44,7 +44,10 @@ _STATISTICS = {of: len(kerasgrad.catalogue.names(of)) for of in ("layer", "varia
 
 
 class _StepTimer(keras.callbacks.Callback):
-    """How long each step took, in seconds. The median leaves out the few that were watched or interrupted."""
+    """How long the processors worked at each step, in seconds: a clock would count other programs too.
+
+    The median leaves out the few that were watched.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,10 +56,10 @@ class _StepTimer(keras.callbacks.Callback):
         self._begun = 0.0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._begun = time.perf_counter()
+        self._begun = time.process_time()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.seconds.append(time.perf_counter() - self._begun)
+        self.seconds.append(time.process_time() - self._begun)
 
 
 def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = None, verbose: int | str = 0) -> Path:
@@ -196,7 +199,7 @@ def f1(predicted: Any, true: Any) -> float:
 
 
 def _timing(model: keras.Model, batch: Any, step_seconds: list[float]) -> dict[str, float]:
-    """Medians, as multiples of a reference layer on the same machine: `Dense(512)` on `[512, 512]`."""
+    """Medians of processor time, as multiples of a reference layer on the same machine: `Dense(512)` on `[512, 512]`."""
     dense, square = keras.layers.Dense(512), tf.ones((512, 512))
     reference = _median_seconds(lambda: dense(square))
     return {
@@ -210,9 +213,9 @@ def _median_seconds(act: Callable[[], Any], times: int = 20) -> float:
     act()  # the first call builds
     seconds = []
     for _ in range(times):
-        began = time.perf_counter()
+        began = time.process_time()
         act()
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     return statistics.median(seconds)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import inspect
 from importlib import import_module
 from typing import Any
 
+from zoo.nearest import unknown
 from zoo.variants import VARIANTS, Variant
 
 
@@ -53,6 +53,5 @@ def build(name: str, **overrides: Any) -> Any:
 
 def _variant(name: str) -> Variant:
     if name not in VARIANTS:
-        near = difflib.get_close_matches(name, VARIANTS, n=3, cutoff=0.3) or names()
-        raise KeyError(f"No model of that name; the nearest are {', '.join(near)}. Received: name={name!r}")
+        raise unknown("model", name, VARIANTS)
     return VARIANTS[name]

@@ -71,5 +71,7 @@ def find(log_dir: str | os.PathLike[str]) -> Path:
     if folder is None:
         near = sorted({str(p.parent.parent) for p in path.glob(f"*/{FOLDER}/*tfevents*")})[:5] if path.is_dir() else []
         hint = f" There are runs in {', '.join(near)}." if near else " Record one with GradientMonitor(log_dir)."
+        if not path.exists():  # a name of the zoo, perhaps
+            hint += " Those of the zoo are zoo.baseline(name)."
         raise FileNotFoundError(f"No run of kerasgrad in that directory.{hint} Received: log_dir={str(path)!r}")
     return folder

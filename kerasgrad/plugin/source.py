@@ -49,6 +49,13 @@ class Table:
         first = int(np.searchsorted(self.steps, step, side="right"))
         return Table(self.steps[first:], self.values[first:])
 
+    def at(self, steps: NDArray[np.float64], missing: float = np.nan) -> NDArray[np.float32]:
+        """The values at some steps, `missing` where there are none."""
+        values = np.full((len(steps), self.values.shape[1]), missing, np.float32)
+        _, here, there = np.intersect1d(steps, self.steps, assume_unique=True, return_indices=True)
+        values[here] = self.values[there]
+        return values
+
     def row(self, row: int, width: int = 1) -> Table:
         """One row, or one block of `width` rows.
 
@@ -147,21 +154,23 @@ class Source:
         if tag == "overall" or tag == "gradient_histogram" or TAG_PREFIX + "overall" not in tags:
             return read
         overall = self.table(context, experiment, run, "overall")
-        values = _aligned(read, overall.steps)
-        loss, norm = (overall.values[:, catalogue.names("overall").index(name)] for name in ("loss", "gradient_norm"))
+        steps = _steps(read, overall)
+        values = read.at(steps)
+        # What a thinned run does not tell of a step was nothing bad.
+        loss, norm = (overall.at(steps, 0)[:, catalogue.names("overall").index(name)] for name in ("loss", "gradient_norm"))
         if tag.startswith("signal_over_time/"):
             values[cells.bad_over_time(values, norm)] = np.inf
-            return Table(overall.steps, values)
+            return Table(steps, values)
         sick = ~np.isfinite(loss + norm)
         witness = cells.witness(tag)
         counted = None
         known = tag in catalogue.names("layer") and tag != witness and TAG_PREFIX + witness in tags
         # Where loss and gradient norm are finite throughout no gradient was bad, and the counts need not be read.
         if known and np.isnan(values).any() and (witness == "activation_nonfinite" or sick.any()):
-            counts = self.table(context, experiment, run, witness).values
+            counts = self.table(context, experiment, run, witness).at(steps, 0)
             counted = counts if counts.shape == values.shape else None
         values[cells.bad(values, counted)] = np.inf
-        return Table(overall.steps, values)
+        return Table(steps, values)
 
     def _read(self, context: Any, experiment: str, run: str, tag: str, most: int) -> Table:
         read = self._provider.read_tensors(
@@ -231,12 +240,14 @@ class Source:
         return texts
 
 
-def _aligned(table: Table, steps: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The table's values at those steps, NaN where it has none: a statistic without any number is not written."""
-    values = np.full((len(steps), table.values.shape[1]), np.nan, np.float32)
-    _, here, there = np.intersect1d(steps, table.steps, assume_unique=True, return_indices=True)
-    values[here] = table.values[there]
-    return values
+def _steps(read: Table, overall: Table) -> NDArray[np.float64]:
+    """The steps at which a statistic is known, or known to be missing: one without any number is not written.
+
+    TensorBoard keeps so many records of each tag, drawn at random, and other ones of a tag that is not in every sample. Of
+    a tag that has less than that many all are here; of others what is missing may have been thrown away.
+    """
+    thinned = len(read.steps) >= len(overall.steps)
+    return read.steps if thinned else np.union1d(overall.steps, read.steps)
 
 
 def _check_versions(tags: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasgrad.finding import Finding, Severity
+from kerasgrad.finding import Finding, Severity, counted
 from kerasgrad.probes.tracing import NORMALIZATIONS, Anatomy, Call, is_weight_layer
 from kerasgrad.progress import loss_name
 from kerasgrad.rules.last_activation import misfit
@@ -31,7 +31,8 @@ RATES = {
 }  # fmt: skip
 """Usual learning rates (the optimizers' papers and Keras' defaults)."""
 FAR = 10.0
-"""Factor beyond the usual range that is far out of it."""
+"""Factor beyond the usual range from which on it is far out of it."""
+ROUNDING = 1e-6
 GATED = (keras.layers.LSTM, keras.layers.GRU, keras.layers.ConvLSTM2D)
 ATTENTION = (
     keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention, keras.layers.Attention, keras.layers.AdditiveAttention
@@ -103,7 +104,8 @@ def saturating_activation(asked: Asked) -> Verdict:
     tanh = [call.path for call, kind in rows[:end] if kind == "tanh"]
     if len(sigmoid) >= 1:
         severity = Severity.WARNING if len(sigmoid) >= SIGMOIDS else Severity.NOTE
-        said = f"{len(sigmoid)} hidden layers are sigmoids: each leaves at most 1/4 of the signal."
+        said = counted(len(sigmoid), "hidden layer is a sigmoid: it leaves", "hidden layers are sigmoids: each leaves")
+        said = f"{said} at most 1/4 of the signal."
         return _found("saturating_activation", severity, said, sigmoid, ("use_relu", "use_glorot_initializer"))
     if len(tanh) > DEPTH_NOTE:
         said = f"{len(tanh)} hidden layers are tanh; their signal holds only with weights of just the right size."
@@ -113,7 +115,9 @@ def saturating_activation(asked: Asked) -> Verdict:
 
 def initializer_against_activation(asked: Asked) -> Verdict:
     """Kernels of one value; He's scale before tanh or sigmoid; Glorot's in a deep stack of ReLUs."""
-    constant, ill = [], []
+    constant: list[str] = []
+    too_large: list[str] = []
+    too_small: list[str] = []
     many = len(asked.weights) > DEPTH_NOTE // 2
     for call in asked.weights:
         kernel = getattr(call.layer, "kernel", None)
@@ -123,15 +127,22 @@ def initializer_against_activation(asked: Asked) -> Verdict:
         if values.size > 1 and (values == values.flat[0]).all():
             constant.append(call.path)
         kind = activation_of(call.layer)
-        if (kind.saturates and name.startswith("He")) or (many and kind.name == "relu" and name.startswith("Glorot")):
-            ill.append(call.path)
+        if kind.saturates and name.startswith("He"):
+            too_large.append(call.path)
+        if many and kind.name == "relu" and name.startswith("Glorot"):
+            too_small.append(call.path)
     if constant:
         said = f"All weights of {constant[0]} are equal: its units get the same gradient and stay copies of each other."
         return _found("initializer_against_activation", Severity.WARNING, said, constant, ("use_glorot_initializer",))
-    if ill:
-        said = f"The initialiser of {len(ill)} layers is not the one for their activation (ReLU: He; tanh, sigmoid: Glorot)."
-        return _found("initializer_against_activation", Severity.NOTE, said, ill, ("use_he_initializer",))
-    return []
+    found: list[Finding] = []
+    for paths, what, remedy in (
+        (too_large, "He's initialiser, which is for ReLUs, before a tanh or sigmoid", "use_glorot_initializer"),
+        (too_small, "Glorot's initialiser before a ReLU in a deep stack, where He's keeps the size", "use_he_initializer"),
+    ):
+        if paths:
+            said = f"{counted(len(paths), 'layer has', 'layers have')} {what}."
+            found += _found("initializer_against_activation", Severity.NOTE, said, paths, (remedy,))
+    return found
 
 
 def small_batch(asked: Asked) -> Verdict:
@@ -224,7 +235,8 @@ def bias_before_normalization(asked: Asked) -> Verdict:
             paths.append(maker.path)
     if not paths:
         return []
-    said = f"{len(paths)} layers have a bias that the normalisation behind them takes off again: its gradient is zero."
+    said = counted(len(paths), "layer has a bias that a normalisation", "layers have a bias that a normalisation")
+    said = f"{said} behind takes off again: its gradient is zero."
     return _found("bias_before_normalization", Severity.NOTE, said, paths, ("set_use_bias_false",))
 
 
@@ -237,7 +249,8 @@ def normalization_after_activation(asked: Asked) -> Verdict:
             paths.append(call.path)
     if not paths:
         return []
-    said = f"{len(paths)} normalisations come after the activation; before it is usual (Ioffe & Szegedy 2015)."
+    said = counted(len(paths), "normalisation comes", "normalisations come")
+    said = f"{said} after the activation; before it is usual (Ioffe & Szegedy 2015)."
     return _found("normalization_after_activation", Severity.NOTE, said, paths, ("normalize_before_activation",))
 
 
@@ -266,7 +279,8 @@ def linear_stack(asked: Asked) -> Verdict:
     if not rows:
         return []
     bent = len(rows) < len(asked.weights) - 1
-    said = f"{len(rows)} layers follow a linear one without a non-linearity between them: together they are one layer."
+    said = counted(len(rows), "layer follows", "layers follow")
+    said = f"{said} a linear one without a non-linearity between them: together they are one layer."
     severity = Severity.NOTE if bent else Severity.WARNING
     return _found("linear_stack", severity, said, [call.path for call in rows], ("use_relu",))
 
@@ -278,9 +292,11 @@ def learning_rate(asked: Asked) -> Verdict:
     if optimizer is None or name not in RATES:
         return "it is not compiled" if optimizer is None else f"what is usual for {type(optimizer).__name__} is not known"
     rate, (low, high) = float(np.asarray(optimizer.learning_rate)), RATES[name]
-    if low / FAR <= rate <= high * FAR:
+    # Rates are float32: one set to just a bound counts as on it.
+    if low / FAR * (1 + ROUNDING) < rate < high * FAR * (1 - ROUNDING):
         return []
-    said = f"The learning rate of {type(optimizer).__name__} is {rate:.2g}; {low:g} to {high:g} is usual."
+    times = f"{rate / high:.3g} times the highest" if rate > high else f"{rate / low:.2g} of the lowest"
+    said = f"The learning rate of {type(optimizer).__name__} is {rate:.2g}, {times} that is usual ({low:g} to {high:g})."
     remedy = ("lower_learning_rate",) if rate > high else ("raise_learning_rate",)
     return _found("learning_rate", Severity.WARNING, said, [], remedy,
                   measured=("learning rate", rate, high * FAR if rate > high else low / FAR))  # fmt: skip

@@ -23,7 +23,7 @@ from kerasgrad.rules.frozen_layer import frozen_layer
 from kerasgrad.rules.last_activation import last_activation
 from kerasgrad.rules.loss_not_decreasing import loss_not_decreasing
 from kerasgrad.rules.non_finite import non_finite
-from kerasgrad.rules.order import demoted
+from kerasgrad.rules.order import ordered
 from kerasgrad.rules.oscillating_loss import oscillating_loss
 from kerasgrad.rules.overfitting import overfitting
 from kerasgrad.rules.plateau import plateau
@@ -32,6 +32,7 @@ from kerasgrad.rules.rate_too_low import rate_too_low
 from kerasgrad.rules.rule import Rule, Verdict, rule
 from kerasgrad.rules.saturated_units import saturated_units
 from kerasgrad.rules.short_memory import short_memory
+from kerasgrad.rules.small_batch import small_batch
 from kerasgrad.rules.stuck_metric import stuck_metric
 from kerasgrad.rules.unbalanced_layers import unbalanced_layers
 from kerasgrad.rules.unscaled_inputs import unscaled_inputs
@@ -39,12 +40,12 @@ from kerasgrad.rules.vanishing_gradient import vanishing_gradient
 from kerasgrad.run import Run
 
 DEFAULT: tuple[Rule, ...] = (
-    non_finite, disconnected, vanishing_gradient, exploding_gradient, frozen_layer, unbalanced_layers, rate_too_high,
-    rate_too_low, clipping_always, dead_units, dormant_units, saturated_units, short_memory, exploding_activation,
-    collapsing_activation, unscaled_inputs, constant_output, loss_not_decreasing, plateau, oscillating_loss, diverging_loss,
-    overfitting, last_activation, stuck_metric,
+    non_finite, disconnected, last_activation, unscaled_inputs, exploding_activation, collapsing_activation, rate_too_high,
+    rate_too_low, small_batch, clipping_always, dead_units, saturated_units, dormant_units, vanishing_gradient,
+    exploding_gradient, short_memory, frozen_layer, unbalanced_layers, constant_output, loss_not_decreasing, plateau,
+    oscillating_loss, diverging_loss, overfitting, stuck_metric,
 )  # fmt: skip
-"""All rules of this package."""
+"""All rules of this package, causes before effects."""
 
 __all__ = ["DEFAULT", "Diagnosis", "Evidence", "Finding", "Rule", "Severity", "Verdict", "diagnose", "rule"]
 
@@ -74,4 +75,9 @@ def diagnose(run: Run, rules: Iterable[Rule] = DEFAULT) -> Diagnosis:
             findings += verdict
     steps = (int(run.steps[0]), int(run.steps[-1])) if len(run) else None
     model = str(run.facts.get("model") or "model")
-    return Diagnosis(tuple(demoted(findings)), not_examined, tuple(examined), model, len(run), steps)
+    return Diagnosis(tuple(ordered(findings)), not_examined, tuple(examined), model, len(run), steps, _signal(seen))
+
+
+def _signal(seen: Evidence) -> dict[str, float]:
+    """What reached each layer at the last sound sample."""
+    return dict(zip(seen.run.layers, map(float, seen.layer("signal_rms")[-1]), strict=True)) if len(seen) else {}

@@ -41,7 +41,7 @@ def collapsing_activation(seen: Evidence) -> Verdict:
     if seen.steps[0] > 0:
         return initial.UNSEEN
     # The output layer may well begin small: that is a known good habit.
-    last = seen.learners[-1] if len(seen.learners) else -1
+    last = seen.learners[-1] if len(seen.learners) and seen.output >= 0 else -1
     rows, size = initial.sizes(seen, without=initial.POSITIVE)
     rows, size = rows[rows != last], size[rows != last]
     jumps, scale = np.diff(size), initial.kernel_scale(seen)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.evidence import NO_OUTPUT, Evidence, median
 from kerasgrad.rules.learning import outputs
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -26,14 +26,17 @@ GAIN = 0.5
 @rule("layer/activation_std", "overall/loss", least=10)
 def constant_output(seen: Evidence) -> Verdict:
     """Judges models that end in one unit."""
+    if seen.output < 0:
+        return NO_OUTPUT
     if outputs(seen.run) != 1:
         return "with several outputs the deviation over examples cannot be told from that between outputs"
-    deviation, mean = seen.layer("activation_std")[:, -1], seen.layer("activation_mean")[:, -1]
+    deviation, mean = seen.layer("activation_std")[:, seen.output], seen.layer("activation_mean")[:, seen.output]
     now = float(median(deviation[seen.late]))
-    name, said = seen.run.layers[-1], f"The output of {seen.run.layers[-1]} is the same for all examples."
+    name, kind = seen.name(seen.output), seen.run.schema.activations[seen.output]
+    said = f"The output of {name} is the same for all examples."
     never = bool((deviation == 0).all())
     middle = float(median(mean[seen.late]))
-    sure = math.sqrt(max(middle * (1 - middle), 0)) if seen.run.schema.activations[-1] == "sigmoid" else 0.0
+    sure = math.sqrt(max(middle * (1 - middle), 0)) if kind == "sigmoid" else 0.0
     sure = sure or math.sqrt(max(seen.learning.now, 0.0))
     if not never and not (now <= SHARE * sure and seen.learning.poor(GAIN)):
         return []
@@ -51,7 +54,7 @@ def constant_output(seen: Evidence) -> Verdict:
             len(seen),
             (
                 "a softmax over one unit, which is always 1"
-                if seen.run.schema.activations[-1] == "softmax"
+                if kind == "softmax"
                 else "dead or saturated layers before the output",
                 "a ReLU on the output that is off for all examples",
                 "a learning rate that threw the weights away",

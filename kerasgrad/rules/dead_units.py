@@ -9,7 +9,7 @@ gain below 0.5; a whole layer is a warning with a gain below 0.9. The share of z
 DeepDiagnosis' false alarms are sparse layers.
 Known false alarms: nets that are much too wide learn well with most units dead: a note then.
 Remedies: lower_learning_rate, use_leaky_relu, reset_dead_units, use_he_initializer, standardize_inputs,
-reset_biases.
+reset_biases. A lower rate cannot revive what is dead: for whole layers those come first that begin them anew.
 References: Lu et al. 2019, Dying ReLU and initialization; Sokar et al. 2023.
 """
 
@@ -44,7 +44,7 @@ def dead_units(seen: Evidence) -> Verdict:
         return []
     rows = watched[dying]
     # All layers after the first dead one may be dead because of it.
-    start = watched[whole][0] if whole.any() else watched[int(np.nanargmax(np.where(dying, dead, -1)))]
+    start = _first_dead(seen, watched[whole]) if whole.any() else watched[int(np.nanargmax(np.where(dying, dead, -1)))]
     worst = 1.0 if whole.any() else float(np.nanmax(dead[dying]))
     poor = seen.learning.poor(GAIN_WHOLE if whole.any() else GAIN_HALF)
     column = zeros[:, list(watched).index(start)]
@@ -62,22 +62,26 @@ def dead_units(seen: Evidence) -> Verdict:
             worst,
             WHOLE if whole.any() else HALF,
             len(seen),
-            (
-                "a step that was too large threw the biases far below zero",
-                "biases or weights that begin far below zero, or weights that are zero",
-                "inputs that are not scaled",
-                "nothing arrives from the layer before",
-            ),
-            (
-                "lower_learning_rate",
-                "use_leaky_relu",
-                "reset_dead_units",
-                "use_he_initializer",
-                "standardize_inputs",
-                "reset_biases",
-            ),
+            *(_WHOLE if whole.any() and since != seen.steps[0] else _BORN if whole.any() else _DYING),
         )
     ]
+
+
+_STEP = "a step that was too large threw the biases far below zero"
+_START = "biases or weights that begin far below zero, or weights that are zero"
+_REST = "inputs that are not scaled", "nothing arrives from the layer before"
+_ALIVE, _ANEW = ("use_leaky_relu", "standardize_inputs"), ("reset_dead_units", "use_he_initializer", "reset_biases")
+_DYING = (_STEP, _START, *_REST), ("lower_learning_rate", "use_leaky_relu", *_ANEW, "standardize_inputs")
+_WHOLE = (_STEP, _START, *_REST), ("reset_dead_units", "lower_learning_rate", *_ALIVE, "use_he_initializer", "reset_biases")
+_BORN = (_START, *_REST, _STEP), ("reset_biases", "use_he_initializer", "reset_dead_units", *_ALIVE, "lower_learning_rate")
+"""Causes and remedies by what was found: units that die, a layer that died, one that was dead from the start."""
+
+
+def _first_dead(seen: Evidence, whole: Any) -> Any:
+    """The first layer that is dead to stay; the first of all if none is."""
+    zeros = seen.layer("activation_zeros")
+    lasting = [row for row in whole if seen.since(zeros[:, row] >= WHOLE) is not None]
+    return (lasting or list(whole))[0]
 
 
 def _dead_share(seen: Evidence, watched: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from kerasgrad.finding import Finding, Severity
+from kerasgrad.finding import Finding, Severity, counted
 from kerasgrad.rules.evidence import Evidence
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -36,7 +36,8 @@ def disconnected(seen: Evidence) -> Verdict:
     severity = Severity.WARNING if len(cut) else Severity.NOTE
     # What is nearest to the output is where the gradient stops.
     start = seen.name(cut[-1]) if len(cut) else seen.name(rows[-1])
-    said = f"No gradient reaches {len(paths)} trainable variables: {', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}."
+    some = f"{', '.join(paths[:3])}{' ...' if len(paths) > 3 else ''}"
+    said = f"No gradient reaches {counted(len(paths), 'trainable variable')}: {some}."
     return [
         Finding(
             "disconnected",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasgrad.rules.learning import Learning, learning
+from kerasgrad.rules.learning import Learning, learning, output_row
 from kerasgrad.run import Run
 
 Array = NDArray[np.float64]
@@ -20,8 +20,12 @@ MOST = 200
 LATE = 40
 """Samples at most that say how things are now: a quarter of the run, at least `LATE_LEAST`."""
 LATE_LEAST = 5
+NO_OUTPUT = "the layer that gives the model's output has no row: it was not chosen"
+"""Why a run of some layers cannot be judged by its output."""
 TINY = 1e-300
 """In the place of zero in a logarithm."""
+SPAN = 90.0
+"""More orders of magnitude than lie between two numbers of float32 (1e-45 to 3e38): beyond, one of them is zero."""
 
 
 class Evidence:
@@ -81,6 +85,11 @@ class Evidence:
     def learners(self) -> NDArray[np.int64]:
         """Rows of the layers that own trainable variables, in depth order."""
         return np.unique(self.owners[self.owners >= 0])
+
+    @cached_property
+    def output(self) -> int:
+        """Row of the layer that gives the model's output, -1 if it has none."""
+        return output_row(self.run)
 
     @cached_property
     def learning(self) -> Learning:
@@ -160,6 +169,16 @@ def median(values: Any) -> Any:
 def log10(values: Any) -> Any:
     """Logarithm in which zero is very small rather than minus infinity."""
     return np.log10(np.maximum(values, TINY))
+
+
+def left_of(drop: float) -> float:
+    """What is left after a drop in orders of magnitude: 0 if the logarithm of zero is in it."""
+    return float(10**-drop) if drop < SPAN else 0.0
+
+
+def some(value: float) -> str:
+    """A share that may be very small, in words where it is zero."""
+    return f"{value:.1e}" if value else "nothing"
 
 
 def share(value: float) -> str:

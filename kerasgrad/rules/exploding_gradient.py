@@ -4,9 +4,11 @@ What it sees: (1) the signal at the first layers against the last; (2) the gradi
 start, while the loss has not fallen.
 Why it hurts: the lower layers are thrown about by steps that the upper ones cannot follow; in the end numbers overflow.
 Threshold and source: growth of 4 orders of magnitude through depth, or of 3 over time with a loss above that of the
-start. Elsewhere first / last > 70 (AutoTrainer) fires on many nets that learn. Both need a gain below 0.7.
+start. Elsewhere first / last > 70 (AutoTrainer) fires on many nets that learn. Both need a gain below 0.7; through depth
+that on held-out data counts too, since such a net may learn its examples by heart and nothing else.
 Known false alarms: large gradients everywhere, as from unscaled targets, are not growth and are not reported.
-Remedies: clip_gradients, lower_learning_rate, use_he_initializer, add_normalization.
+Remedies: clip_gradients, clip_gradients_adaptively, lower_learning_rate, use_he_initializer, add_normalization; where the
+run shows that weights begin too large (`rules.causes`), use_he_initializer or use_glorot_initializer first.
 References: Pascanu et al. 2013; Philipp et al. 2018, The exploding gradient problem demystified.
 """
 
@@ -15,7 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.causes import of_growing
+from kerasgrad.rules.evidence import SPAN, Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
 DEPTH, TIME = 4.0, 3.0
@@ -28,9 +31,9 @@ FIRST = 10
 @rule("layer/signal_rms", "overall/gradient_norm", least=5)
 def exploding_gradient(seen: Evidence) -> Verdict:
     """Judges growth through depth and over time."""
-    if not seen.learning.poor(GAIN):
-        return []
-    return [*_through_depth(seen), *_over_time(seen)][:1]
+    through_depth = _through_depth(seen) if seen.learning.useless(GAIN) else []
+    over_time = _over_time(seen) if seen.learning.poor(GAIN) else []
+    return [*through_depth, *over_time][:1]
 
 
 CAUSES = (
@@ -38,7 +41,7 @@ CAUSES = (
     "a learning rate that is too high",
     "a recurrent layer over many steps without clipping",
 )
-REMEDIES = ("clip_gradients", "lower_learning_rate", "use_he_initializer", "add_normalization")
+REMEDIES = ("clip_gradients", "clip_gradients_adaptively", "lower_learning_rate", "use_he_initializer", "add_normalization")
 
 
 def _through_depth(seen: Evidence) -> list[Finding]:
@@ -53,6 +56,7 @@ def _through_depth(seen: Evidence) -> list[Finding]:
         return []
     step = int(np.argmin(np.diff(now[known])))
     start = seen.name(rows[known[step + 1]])
+    shown = of_growing(seen, rows[known[0]] + 1, rows[known[-1]])
     since = seen.since(signal[:, known[:-1]].max(axis=1) - signal[:, known[-1]] >= DEPTH)
     said = f"The signal grows {10**growth:.1e}-fold on its way from the output to the input, most of all through {start}."
     return [
@@ -67,8 +71,8 @@ def _through_depth(seen: Evidence) -> list[Finding]:
             float(10**growth),
             10**DEPTH,
             len(seen),
-            CAUSES,
-            REMEDIES,
+            tuple(cause.said for cause in shown) or CAUSES,
+            (*shown[0].remedies, *REMEDIES[:3]) if shown else REMEDIES,
         )
     ]
 
@@ -76,7 +80,8 @@ def _through_depth(seen: Evidence) -> list[Finding]:
 def _over_time(seen: Evidence) -> list[Finding]:
     norm = seen.overall("gradient_norm")
     growth = float(log10(median(norm[seen.late])) - log10(median(norm[:FIRST])))
-    if not growth >= TIME or seen.learning.fall > 0:
+    # From nothing to something is no growth: it began with weights or units that pass nothing on.
+    if not TIME <= growth < SPAN or seen.learning.fall > 0:
         return []
     since = seen.since(log10(norm) - log10(median(norm[:FIRST])) >= TIME)
     said = f"The gradient norm has grown {10**growth:.1e}-fold since the start, and the loss with it."

@@ -6,7 +6,7 @@ Threshold and source: below a ten-thousandth of the median layer's, or exactly z
 a gain below 0.7. `trainable=False` is a choice: such layers have no updates to look at.
 Known false alarms: variables whose gradient is zero by structure (a bias before BatchNormalization, an attention key's
 bias) do not count, since a layer is judged by all its variables together.
-Remedies: use_relu, add_shortcuts, raise_learning_rate, unfreeze.
+Remedies: use_relu, add_shortcuts, raise_learning_rate.
 References: Raghu et al. 2017 (SVCCA), layers that converge from below; Karpathy 2022 on update ratios.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasgrad.finding import Finding, Severity
+from kerasgrad.finding import Finding, Severity, counted
 from kerasgrad.rules.evidence import Evidence, median
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -38,7 +38,8 @@ def frozen_layer(seen: Evidence) -> Verdict:
     # The signal comes from the output: what stands still next to it is where it begins.
     start, poor = rows[-1], seen.learning.poor(GAIN)
     value = float(now[still][-1])
-    said = f"{len(rows)} layers hardly move: {seen.name(start)} by {value:.1e} of its weights a step, others by {usual:.1e}."
+    said = counted(len(rows), "layer hardly moves", "layers hardly move")
+    said = f"{said}: {seen.name(start)} by {value:.1e} of its weights a step, others by {usual:.1e}."
     since = seen.since((table[:, still] < SHARE * usual).any(axis=1))
     return [
         Finding(

@@ -7,8 +7,11 @@ Threshold and source: none; the table below. Keras 3 takes cross-entropies from 
 leaves behind, whatever that activation was: `Dense(1, activation="softmax")` trains with the loss of a sigmoid and
 predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
 lie beyond what the activation can give.
-Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7.
-Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits.
+Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7, in training or
+held out. A softmax in the model's own `call`, behind the last layer, is not seen: a categorical cross-entropy of what is
+no probability is a warning with a gain below 0.9.
+Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits, use_binary_crossentropy; check_labels
+where a cross-entropy is below 0, check_loss where classes are trained with an absolute error.
 References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
 """
 
@@ -17,11 +20,11 @@ from __future__ import annotations
 import math
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.evidence import NO_OUTPUT, Evidence
 from kerasgrad.rules.learning import of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
 
-GAIN = 0.7
+GAIN, GAIN_CERTAIN = 0.7, 0.9
 _ONE, _TWO = ("sigmoid", "hard_sigmoid", "softmax"), ("tanh", "hard_tanh")
 FARTHEST = {
     "mean_squared_error": dict.fromkeys(_ONE, 1.0) | dict.fromkeys(_TWO, 4.0),
@@ -31,18 +34,20 @@ FARTHEST = {
 NO_PROBABILITIES = ("relu", "relu6", "softplus", "elu", "selu", "gelu", "silu", "leaky_relu", "exponential", "tanh")
 
 
-@rule()
+@rule(least=0)
 def last_activation(seen: Evidence) -> Verdict:
     """Judges the pair of the last activation and the loss."""
     loss = str(seen.run.facts.get("loss_function") or "")
     if not loss or not seen.run.layers:
         return "the run does not say which loss was trained" if not loss else "the run has no layers"
-    kind, units = seen.run.schema.activations[-1], outputs(seen.run)
+    if seen.output < 0:
+        return NO_OUTPUT
+    kind, units = seen.run.schema.activations[seen.output], outputs(seen.run)
     logits = bool(seen.run.facts.get("from_logits"))
     severity, said, remedies = _judged(seen, kind, units, loss, logits)
     if severity is None:
         return []
-    name = seen.run.layers[-1]
+    name = seen.name(seen.output)
     return [
         Finding(
             "last_activation",
@@ -67,11 +72,21 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
     if severity is None and seen.learning.now > FARTHEST.get(loss, {}).get(kind, math.inf):
         severity, remedies = Severity.WARNING, ("use_linear_output", "scale_targets")
         said = f"Targets lie beyond what a {kind} can give: it could not be wrong by a {loss} of {seen.learning.now:.3g}."
+    if "crossentropy" in loss and seen.learning.now < 0:
+        said = f"The {loss} is {seen.learning.now:.3g}, below 0: targets lie outside of 0 to 1, or a penalty is negative."
+        return Severity.WARNING, said, ("check_labels",)
     accuracy, _ = of_epochs(seen.run, "accuracy")
-    if severity is None and len(accuracy) and "crossentropy" not in loss and kind == "linear":
-        severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax")
-        said = f"Accuracy is reported for a linear output that is trained with {loss}."
-    if severity is Severity.WARNING and not seen.learning.poor(GAIN):
+    if (
+        severity is None
+        and len(accuracy)
+        and (kind == "linear" or loss == "mean_absolute_error")
+        and "crossentropy" not in loss
+    ):
+        severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax", "check_loss")
+        said = f"Accuracy is reported for a {kind} output that is trained with {loss}."
+    certain = "categorical_crossentropy" in loss and not logits and kind in ("linear", *NO_PROBABILITIES)
+    learnt = seen.broken is None and not seen.learning.useless(GAIN_CERTAIN if certain else GAIN)
+    if severity is Severity.WARNING and learnt:
         severity = Severity.NOTE
     return severity, said, remedies
 

@@ -11,6 +11,9 @@ learnt, 0 for the constant prediction, 1 for a perfect one. It is estimated from
 | squared error | var / (var + loss), var of the output: R^2 where predictions are means (Murphy 1973, resolution) |
 | absolute error | the same with the mean absolute deviation of a normal output, 0.8 x its deviation |
 | any other | 1 - loss now / loss at the start |
+
+Of a model that has gone blind, see `is_blind`, it is at most 0, whatever the loss says: one that the first steps threw up
+may have come down a thousandfold.
 """
 
 from __future__ import annotations
@@ -35,13 +38,17 @@ LASTING = 3
 """Epochs at the end that say how held-out data fare: BatchNormalization predicts badly at first, as its statistics lag."""
 
 
+MANY, STEADY = 10, 0.9
+"""Epochs that it takes to call a fall steady, and the share of them in which the loss falls."""
+
+
 @dataclass(frozen=True)
 class Learning:
     """How far it has come; NaN where it cannot be told.
 
     Attributes:
         start: loss at the first samples.
-        now: loss of the last epoch, or of the last samples.
+        now: loss of the last epoch, or, of a single epoch, of the last samples.
         best: lowest loss of an epoch, or of a tenth of the samples.
         constant: loss of a constant prediction.
         gain: share of what the constant prediction leaves open that was learnt.
@@ -70,6 +77,11 @@ class Learning:
         before = self.losses[min(3 * len(self.losses) // 4, len(self.losses) - 2)]
         return float((before - self.losses[-1]) / max(abs(before), 1e-30))
 
+    @property
+    def steady(self) -> bool:
+        """Whether the loss fell from epoch to epoch, as no rate that is too high lets it."""
+        return len(self.losses) >= MANY and bool((np.diff(self.losses) < 0).mean() >= STEADY)
+
     def poor(self, gain: float) -> bool:
         """Whether it is known that less than that was gained. Of what is not known, the loss must have moved little."""
         return self.gain < gain if not math.isnan(self.gain) else self.fall < gain
@@ -94,14 +106,33 @@ def learning(run: Run, index: NDArray[np.int64]) -> Learning:
     loss, steps = loss[given], steps[given]
     start = float(loss[:FIRST].mean()) if len(loss) else math.nan
     epochs, ends = _epochs(run, int(steps[-1]) if len(steps) else -1)
-    if not len(epochs):
+    if len(epochs) < 2:
+        # The mean of the only epoch is that of all the way, and says neither how it is now nor whether it still falls.
         epochs, ends = _smoothed(loss, steps)
     now = float(epochs[-1]) if len(epochs) else math.nan
     best = float(epochs.min()) if len(epochs) else math.nan
     constant, gain = _gain(run, index, start, now)
+    if is_blind(run, index):
+        gain = float(np.fmin(gain, 0.0))
     fall = (start - now) / max(abs(start), 1e-30) if not math.isnan(now) else math.nan
     batches = int(max(ends[-1] if len(ends) else 0, steps[-1] + 1 if len(steps) else 0))
     return Learning(start, now, best, constant, gain, _held_out(run, constant, gain, now), fall, epochs, ends, batches)
+
+
+def is_blind(run: Run, index: NDArray[np.int64]) -> bool:
+    """Whether for certain nothing of the input reaches the output: a layer is dead, and all before it get no gradient.
+
+    Args:
+        run: a run.
+        index: the samples that count; it must be so in the last of them.
+    """
+    late = index[-LAST:]
+    owners = np.unique([row for row in run.schema.owners if row >= 0])
+    dead = np.flatnonzero((run.table("activation_zeros", "layer")[late] == 1).all(axis=0)) if len(late) else owners[:0]
+    if not len(dead) or not len(owners):
+        return False
+    norms, below = run.table("gradient_norm", "layer")[late][:, owners], owners <= dead[-1]
+    return bool(below.any() and (norms[:, below] == 0).all() and (norms[:, ~below] > 0).any())
 
 
 def of_epochs(run: Run, metric: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -126,8 +157,16 @@ def _smoothed(loss: Any, steps: Any) -> tuple[Any, Any]:
     return np.array([np.median(loss[b]) for b in blocks]), np.array([steps[b][-1] for b in blocks], np.int64)
 
 
+def output_row(run: Run) -> int:
+    """Row of the layer that gives the model's output, -1 if it has none: with `GradientMonitor(layers=...)` it need not."""
+    path = run.facts.get("output_layer", run.layers[-1] if run.layers else "")
+    return run.layers.index(path) if path in run.layers else -1
+
+
 def outputs(run: Run) -> int:
-    """Units of the last layer with variables, by its smallest one, the bias; 0 if there is none."""
+    """Units of the last layer with variables, by its smallest one, the bias; 0 if there is none, or it is not the output."""
+    if output_row(run) < 0:
+        return 0
     last = max(run.schema.owners, default=-1)
     return min((size for size, owner in zip(run.schema.sizes, run.schema.owners, strict=True) if owner == last), default=0)
 
@@ -181,8 +220,9 @@ def _entropy(p: float) -> float:
 
 def _late(run: Run, statistic: str, late: Any) -> float:
     """A statistic of the model's output, now."""
-    if not run.layers or not len(late):
+    row = output_row(run)
+    if row < 0 or not len(late):
         return math.nan
-    values = run.table(statistic, "layer")[late, -1].astype(np.float64)
+    values = run.table(statistic, "layer")[late, row].astype(np.float64)
     values = values[np.isfinite(values)]
     return float(np.median(values)) if len(values) else math.nan

@@ -6,7 +6,7 @@ Why it hurts: nothing was learnt.
 Threshold and source: a fall of less than 5 % (DeepDiagnosis and SageMaker Debugger take 5 % too) over at least 30
 batches, with a gain below 0.3, or unknown.
 Known false alarms: a training that goes on from a good state starts with a low loss: its gain is high.
-Remedies: raise_learning_rate, find_learning_rate, check_labels, check_loss, use_relu.
+Remedies: find_learning_rate, check_labels, check_loss, use_relu.
 References: Wardat et al. 2022 (DeepDiagnosis), "loss not decreasing".
 """
 

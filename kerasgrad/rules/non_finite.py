@@ -8,7 +8,8 @@ Threshold and source: one entry. Debuggers that look at the loss alone (`Termina
 Known false alarms: none; overflows of loss scaling are skipped steps and are left out. A layer may hide NaN: a ReLU
 makes zero of it on some processors, so weights are looked at as well. Where the step itself was not sampled, all
 weights are NaN by the next sample; then the rule says between which steps it came, and names no layer.
-Remedies: lower_learning_rate, clip_gradients, guard_logarithms, check_inputs.
+Remedies: lower_learning_rate, clip_gradients, guard_logarithms, check_inputs; the last two first where no step had been made
+yet, so that no rate can have done it.
 References: Chowdhury et al. 2021 (DeepLocalize, ICSE), which names the first layer by watching every step.
 """
 
@@ -31,8 +32,10 @@ CAUSES = {
     "loss": ("a logarithm of zero in the loss", "targets that are NaN", "a sum that overflowed"),
 }  # fmt: skip
 
+OF_STEPS, OF_NUMBERS = ("lower_learning_rate", "clip_gradients"), ("guard_logarithms", "check_inputs")
 
-@rule()
+
+@rule(least=0)
 def non_finite(seen: Evidence) -> Verdict:
     """Judges the first sample that is not finite, among all of the run."""
     run = seen.run
@@ -76,7 +79,7 @@ def non_finite(seen: Evidence) -> Verdict:
             1.0,
             first + 1,
             CAUSES[phase],
-            ("lower_learning_rate", "clip_gradients", "guard_logarithms", "check_inputs"),
+            (*OF_NUMBERS, *OF_STEPS) if at == 0 else (*OF_STEPS, *OF_NUMBERS),
         )
     ]
 

@@ -1,7 +1,7 @@
 """What follows from what: a dead layer makes the signal vanish below it, so that only the dead layer is worth a warning.
 
 A finding that follows from another of the same run, which is a warning itself and shows no later, becomes a note that
-names it.
+names it. Of the others those come first that began first, and those of the loss last: any ailment may bring them about.
 """
 
 from __future__ import annotations
@@ -22,21 +22,27 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "frozen_layer": ("disconnected", *_OF_LAYERS),
 }
 """By ailment those that bring it about."""
+SYMPTOMS = frozenset({"loss_not_decreasing", "plateau", "oscillating_loss", "diverging_loss", "overfitting", "stuck_metric"})
+"""They say that something is wrong, others say what."""
 LATER = 10
 """Steps by which a cause may show after its effect; each rule has its own threshold, and samples have gaps."""
 
 
-def demoted(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, those that follow from others as notes.
+def ordered(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, causes first, those that follow from others as notes.
 
     Args:
-        findings: of one run.
+        findings: of one run, in the order of the rules: where two began at the same step it decides.
 
     Returns:
-        As many, in the same order.
+        As many.
     """
     grave = [f for f in findings if f.severity >= Severity.WARNING]
-    return [_demoted(finding, grave) for finding in findings]
+    return sorted((_demoted(finding, grave) for finding in findings), key=_causes_first)
+
+
+def _causes_first(finding: Finding) -> tuple[bool, float]:
+    return finding.rule in SYMPTOMS, -1 if finding.since is None else finding.since
 
 
 def _explains(root: Finding, finding: Finding) -> bool:

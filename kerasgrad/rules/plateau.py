@@ -4,9 +4,9 @@ What it sees: the gain (see `rules.learning`) and whether the loss still falls.
 Why it hurts: whatever the loss did at the start, what was learnt is the mean of the targets.
 Threshold and source: a gain below 0.1 after at least 50 batches, and a loss that fell by less than 5 % in the last
 quarter; or, after 200 batches, a loss that is still above that of a constant prediction.
-Known false alarms: tasks in which little can be known, such as the next price: there a gain of 0.1 is much. The finding
-says what a constant prediction would have, so that a person can judge. A slow start is no plateau: its loss still
-falls.
+Known false alarms: tasks in which little can be known, such as the next price or a click: there a gain of 0.1 is much. If
+held-out data show the same small gain, from 0.03 on, it is a note. Without such data the finding says what a constant
+prediction would have, so that a person can judge. A slow start is no plateau: its loss still falls.
 Remedies: check_labels, find_learning_rate, add_capacity, use_relu, check_loss.
 References: AutoTrainer (Zhang et al. 2021), "slow convergence"; Murphy 1973, A new vector partition of the probability
 score.
@@ -18,13 +18,25 @@ import math
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.learning import LASTING, Learning
 from kerasgrad.rules.rule import Verdict, rule
 
 GAIN = 0.1
+LITTLE = 0.03
+"""A gain that is small, but may be one."""
 LATE_FALL = 0.05
 BATCHES = 50
 WORSE_BATCHES = 200
 """Batches from which on a loss above that of a constant prediction counts, even if it still falls."""
+
+LINEAR = "all layers before the last one are linear, and so is what they make together"
+CAUSES = (
+    "labels that have nothing to do with the inputs",
+    "layers through which nothing passes, see the other findings",
+    "a learning rate that is far too high or too low",
+    "a task in which little can be known",
+)
+REMEDIES = ("check_labels", "find_learning_rate", "use_relu", "check_loss", "add_capacity")
 
 
 @rule("overall/loss", least=5)
@@ -39,11 +51,12 @@ def plateau(seen: Evidence) -> Verdict:
     if learning.gain >= GAIN or (learning.late_fall >= LATE_FALL and not worse):
         return []
     against = "" if math.isnan(learning.constant) else f"; a constant prediction has {learning.constant:.4g}"
-    said = f"The loss has settled at {learning.now:.4g}{against}: the model does no better than one that ignores its input."
+    better = "little better" if learning.gain >= LITTLE else "no better"
+    said = f"The loss has settled at {learning.now:.4g}{against}: the model does {better} than one that ignores its input."
     return [
         Finding(
             "plateau",
-            Severity.WARNING,
+            Severity.NOTE if _holds(learning) else Severity.WARNING,
             said,
             (),
             "",
@@ -52,12 +65,18 @@ def plateau(seen: Evidence) -> Verdict:
             learning.gain,
             GAIN,
             len(seen),
-            (
-                "labels that have nothing to do with the inputs",
-                "layers through which nothing passes, see the other findings",
-                "a learning rate that is far too high or too low",
-                "a task in which little can be known",
-            ),
-            ("check_labels", "find_learning_rate", "use_relu", "check_loss", "add_capacity"),
+            (LINEAR, *CAUSES) if _is_linear(seen) else CAUSES,
+            tuple(dict.fromkeys(("use_relu", *REMEDIES))) if _is_linear(seen) else REMEDIES,
         )
     ]
+
+
+def _holds(learning: Learning) -> bool:
+    """Whether held-out data confirm that little was learnt, but not nothing: no net learns that from labels at random."""
+    late = learning.held_out[-LASTING:]
+    return learning.gain >= LITTLE and len(late) == LASTING and bool((late >= learning.gain / 2).all())
+
+
+def _is_linear(seen: Evidence) -> bool:
+    """Whether several layers with weights have nothing between them that is not linear."""
+    return len(seen.learners) > 1 and set(seen.run.schema.activations[:-1]) == {"linear"}

@@ -23,7 +23,7 @@ class Rule:
         name: the ailment.
         judge: from evidence to a verdict.
         needs: statistics without which it cannot judge, as `"layer/signal_rms"` or `"overall/loss"`.
-        least: samples without which it cannot.
+        least: samples with finite numbers without which it cannot.
     """
 
     name: str
@@ -47,7 +47,9 @@ class Rule:
     def examine(self, seen: Evidence) -> Verdict:
         """Judges, unless something is missing. A rule that fails says so: it never ends a training."""
         if len(seen) < self.least:
-            return f"it needs {self.least} samples with finite numbers, there are {len(seen)}"
+            return (
+                f"it needs {counted(self.least)} with finite numbers, there {'is' if len(seen) == 1 else 'are'} {len(seen)}"
+            )
         for need in self.needs:
             of, _, name = need.partition("/")
             if not np.isfinite(seen.table(name, of)).any():
@@ -57,6 +59,11 @@ class Rule:
                 return self.judge(seen)
         except Exception as error:
             return f"the rule failed: {type(error).__name__}: {error}"
+
+
+def counted(samples: int) -> str:
+    """As `1 sample`, `2 samples`."""
+    return f"{samples} sample{'' if samples == 1 else 's'}"
 
 
 def rule(*needs: str, least: int = 1) -> Callable[[Callable[[Evidence], Verdict]], Rule]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, log10, median
+from kerasgrad.rules.evidence import SPAN, Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
 FACTOR = 2.5
@@ -39,7 +39,8 @@ def unbalanced_layers(seen: Evidence) -> Verdict:
     early, late = (log10(median(part)) for part in (table[:FIRST], table[seen.late]))
     away = np.where(known, early - np.median(early[known]), 0.0)
     still = np.where(known, late - np.median(late[known]), 0.0)
-    apart = (np.abs(away) >= FACTOR) & (np.abs(still) >= FACTOR / 2) & (np.sign(away) == np.sign(still)) & (away > -FROZEN)
+    apart = (np.abs(away) >= FACTOR) & (np.abs(still) >= FACTOR / 2) & (np.sign(away) == np.sign(still))
+    apart &= (away > -FROZEN) & (away < SPAN)  # beyond, the median layer does not move at all
     if not apart.any():
         return []
     worst = int(np.argmax(np.where(apart, np.abs(away), -1)))

@@ -10,7 +10,8 @@ teaching figure), or of 7 in any case. Absolute thresholds (mean |g| < 1e-7 else
 here all layers shrink together.
 Known false alarms: per-entry signals shrink where an average over many positions is taken; 4 orders leave room for
 that. Weight gradients are not looked at: they can be level while the signal dies.
-Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer, use_lstm.
+Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer; where the run shows why (`rules.causes`), those
+that help against it, use_glorot_initializer, reset_dead_units and use_leaky_relu among them.
 References: Hochreiter 1991; Glorot & Bengio 2010; He et al. 2016.
 """
 
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import START, Evidence, log10, median
+from kerasgrad.rules.causes import of_shrinking
+from kerasgrad.rules.evidence import START, Evidence, left_of, log10, median, some
 from kerasgrad.rules.rule import Verdict, rule
 
 DROP, DROP_WARNING, DROP_ALWAYS = 3.0, 4.0, 7.0
@@ -30,6 +32,15 @@ GAIN_SLIGHT, GAIN = 0.5, 0.7
 """Below these a drop, and a steep one, are warnings."""
 LAYERS = 3
 """Fewer layers than these have no depth to vanish in."""
+
+CAUSES = (
+    "activations whose derivative is below 1 (sigmoid at most 1/4), many times over",
+    "initial weights that are too small",
+    "more than 20 to 30 layers without shortcuts",
+    "units that are dead or saturated in between",
+)
+"""What usually brings it about, where the run does not show which."""
+REMEDIES = ("use_relu", "add_shortcuts", "add_normalization", "use_he_initializer")
 
 
 @rule("layer/signal_rms", least=5)
@@ -50,13 +61,16 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     certain = seen.learning.poor(GAIN if steep else GAIN_SLIGHT) or drop.max() >= DROP_ALWAYS
     depth = start_of_drop(now)
     start = rows[-2] if depth is None else _within(seen, rows[depth - 1], rows[depth])
-    ratio = float(10 ** -drop.max())
+    ratio = left_of(float(drop.max()))
     each = log10(signal)
     since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
     since = int(seen.steps[0]) if since is None else since
     where = "it fades from layer to layer" if depth is None else f"most of it is lost in {seen.name(start)}"
     lower = rows[:depth] if depth is not None else rows[:-1]
-    said = f"{seen.name(rows[0])} receives {ratio:.1e} of the signal that the last layers receive; {where}."
+    # The last activation is no part of the way: cross-entropies are taken from the logits before it.
+    first, last = (rows[0], rows[-1]) if depth is None else (rows[depth - 1], start)
+    shown = of_shrinking(seen, first + 1, min(last, rows[-1] - 1))
+    said = f"{seen.name(rows[0])} receives {some(ratio)} of the signal that the last layers receive; {where}."
     return [
         Finding(
             "vanishing_gradient",
@@ -69,13 +83,8 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
             ratio,
             10**-DROP,
             len(seen),
-            (
-                "activations whose derivative is below 1 (sigmoid at most 1/4), many times over",
-                "initial weights that are too small",
-                "more than 20 to 30 layers without shortcuts",
-                "units that are dead or saturated in between",
-            ),
-            ("use_relu", "add_shortcuts", "add_normalization", "use_he_initializer"),
+            tuple(cause.said for cause in shown) or CAUSES,
+            tuple(dict.fromkeys(remedy for cause in shown for remedy in cause.remedies)) or REMEDIES,
         )
     ]
 

@@ -74,6 +74,7 @@ class Rows:
         seen: what is the same in every step: path, units, activation, as empty `LayerSeen`.
         variable_paths: unique path of each variable.
         not_examined: why something has no numbers, by path.
+        output: path of the layer that gives the model's output, the last that was called; `""` if it has no row.
     """
 
     layers: dict[int, int] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Rows:
     seen: list[LayerSeen] = field(default_factory=list)
     variable_paths: list[str] = field(default_factory=list)
     not_examined: dict[str, str] = field(default_factory=dict)
+    output: str = ""
     fixed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,6 +107,7 @@ class Collector(Listener):
         self.activations = activations
         self.forward = ForwardPass(model, selected)
         self.backward = BackwardPass(model, with_signals=activations)
+        self.examples: Any = None  # how many the step is given; told by whoever runs it
         self.failures: list[Exception] = []
         self._paused = False
 
@@ -171,6 +174,7 @@ class Collector(Listener):
             scalars.get("loss_scale"),
             scalars.get("learning_rate"),
             scalars.get("iteration"),
+            self.examples,
         )
 
     def _in_rows(self) -> Iterator[tuple[Called, int | None]]:
@@ -225,6 +229,7 @@ class Collector(Listener):
             rows.kinds.append(_kind(called.path, called.layer))
             rows.held.append(called.layer)
             rows.seen.append(self._row_of(called))
+            rows.output = called.path if called.position > self.forward.passed_over else ""
         self._fix_variables()
         if rows.variables and not self.backward.applied:
             rows.not_examined["gradients and updates"] = NO_UPDATE
@@ -260,7 +265,7 @@ class Collector(Listener):
         for variable in self.backward.trainable:
             if id(variable) not in owner:
                 # Where only some layers were chosen, what none of them holds has no row.
-                owner[id(variable)] = (-1 if self.forward.passed_over else self._row_without_call(variable), 0)
+                owner[id(variable)] = (-1 if self.forward.passed_over >= 0 else self._row_without_call(variable), 0)
         rows.variables = sorted(self.backward.trainable, key=lambda v: owner[id(v)][0])
         rows.owners = [owner[id(v)][0] for v in rows.variables]
         holders = {rows.layers[k]: c.layer for k, c in self.forward.called.items() if k in rows.layers}

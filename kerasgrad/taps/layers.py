@@ -58,7 +58,7 @@ class ForwardPass:
         self.called: dict[int, Called] = {}
         self.not_examined: dict[int, tuple[keras.Layer, str, str]] = {}
         self.finished: list[keras.Layer] = []  # every layer that was called, whether it is selected or not
-        self.passed_over = False  # whether a layer was left out because it is not selected
+        self.passed_over = -1  # position among them of the last one that was left out because it is not selected
         self._graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
         self._frames: list[_Frame] = []
         self._paths: set[str] = set()
@@ -121,7 +121,7 @@ class ForwardPass:
             self._tell_outer(frame.inside)
             return
         if not self.selected(frame.layer, frame.path):
-            self.passed_over = True
+            self.passed_over = len(self.finished) - 1
             self._tell_outer(frame.inside)
             return
         entry = self.called.get(id(frame.layer))

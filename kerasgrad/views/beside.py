@@ -9,6 +9,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from kerasgrad.finding import WIDTH
 from kerasgrad.run import Run
 from kerasgrad.views import cells, text
 
@@ -31,7 +32,7 @@ def side_by_side(runs: Mapping[str, Run]) -> str:
         runs: runs by the name to show.
 
     Returns:
-        Plain text, at most `text.WIDTH` columns.
+        Plain text, at most `WIDTH` columns.
     """
     table = Table(
         box=box.SIMPLE_HEAD, title="Signal (RMS of dL/da) at each layer's output, the input on top", title_justify="left"
@@ -45,7 +46,7 @@ def side_by_side(runs: Mapping[str, Run]) -> str:
     first = next(iter(runs), None)
     labels = [] if first is None else np.array(text.short(runs[first].layers), object)[rows[first]].tolist()
     beside = {name: nearest(len(labels), len(signal)) for name, signal in shown.items()}
-    room = text.WIDTH - len(runs) * (text.BAR + 16) - 4
+    room = WIDTH - len(runs) * (text.BAR + 16) - 4
     for depth, label in enumerate(labels):
         texts: list[str] = []
         for name, signal in shown.items():

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasgrad.catalogue import FOLDER
+from kerasgrad.finding import WIDTH
 from kerasgrad.run import Run
 from kerasgrad.views import beside, cells, text
 
@@ -272,9 +273,9 @@ def _told_apart(mine: Run, other: Run) -> tuple[str, str]:
 
 
 def _wrapped(line: str) -> str:
-    """At most `text.WIDTH` columns, a number and its percent sign together."""
+    """At most `WIDTH` columns, a number and its percent sign together."""
     line = line.replace(" %", "\u00a0%")
-    return textwrap.fill(line, text.WIDTH, subsequent_indent="  ", break_on_hyphens=False).replace("\u00a0", " ")
+    return textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False).replace("\u00a0", " ")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

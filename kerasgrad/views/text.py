@@ -1,8 +1,9 @@
-"""A run as a table for the terminal: layers in depth order, the input on top."""
+"""A run and its diagnosis for the terminal: tables of layers in depth order, the input on top."""
 
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -12,12 +13,16 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kerasgrad.finding import Diagnosis
+from kerasgrad.finding import WIDTH, Diagnosis, Finding, Severity
 from kerasgrad.run import Run
 
-WIDTH = 118
 BAR = 10
 """Length of a full bar; each block less is a factor of ten less than the largest layer."""
+
+ROWS = 40
+"""Layers at most that stand below a diagnosis; `print(run)` has all."""
+NAMED = 4
+"""Layers that are named in a line before the rest is counted."""
 
 NOTHING = "-"
 
@@ -43,29 +48,106 @@ def show(run: Run, diagnosis: Diagnosis | None = None, file: TextIO | None = Non
         file: where to; standard output if None.
     """
     console = Console(file=file, highlight=False)
-    judged = [] if diagnosis is None else [Text(repr(diagnosis) + "\n")]
+    judged = [] if diagnosis is None else [Text(findings(diagnosis) + "\n")]
     for text in judged:
         for word, style in _STYLES.items():
             text.highlight_regex(rf"(?m)^{word.upper()} .*$", style)
-    whole = Group(*judged, _heading(run), _layers(run, _marked(run, diagnosis)), *_notes(run))
+    whole = Group(*judged, _heading(run), _layers(run, _marked(diagnosis)), *_notes(run))
     if console.is_terminal:
         console.print(whole)
     else:
         print(plain(whole), file=file)
 
 
+def judgement(diagnosis: Diagnosis) -> str:
+    """The report of a diagnosis: its findings, and below them the layers with what reaches each.
+
+    Args:
+        diagnosis: of a run, or an audit, which has no signal to show.
+
+    Returns:
+        Plain text, at most `WIDTH` columns.
+    """
+    parts = [findings(diagnosis)]
+    if any(value > 0 for value in diagnosis.signal.values()):
+        parts.append(plain(_bars(diagnosis)).lstrip("\n"))
+    return "\n\n".join(parts)
+
+
+def findings(diagnosis: Diagnosis) -> str:
+    """Each finding with where, since when, its evidence, causes and remedies; then what was not examined."""
+    parts = [_judged(diagnosis), *(_described(finding) for finding in diagnosis)]
+    lines = [_wrapped(line) for line in _reasons(diagnosis.not_examined, len(diagnosis.not_examined))]
+    return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])
+
+
+def _judged(diagnosis: Diagnosis) -> str:
+    standing = diagnosis.of(Severity.NOTE)
+    counts = [(len([f for f in standing if f.severity == s]), str(s)) for s in reversed(Severity)]
+    found = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n) or "nothing found"
+    over = f", steps {diagnosis.steps[0]} to {diagnosis.steps[1]}" if diagnosis.steps else ""
+    rules = f"rules: {len(diagnosis.examined)}, samples: {diagnosis.samples}{over}" if diagnosis.samples else "no samples"
+    return f"{diagnosis.model}: {found} ({rules})"
+
+
+def _described(finding: Finding) -> str:
+    """A finding as a paragraph."""
+    gone = "" if finding.withdrawn is None else f" (withdrawn at step {finding.withdrawn})"
+    since = "" if finding.since is None else f" since step {finding.since}"
+    where = f" at {finding.starts_at}" if finding.starts_at else ""
+    others = [path for path in finding.layers if path != finding.starts_at]
+    lines = [
+        finding.summary,
+        f"layers: {_few(others)}" if others else "",
+        f"measured: {finding.evidence}" if finding.evidence else "",
+        *(f"({letter}) {cause}" for letter, cause in zip("abcdefgh", finding.causes, strict=False)),
+        f"remedies: {', '.join(finding.remedies)}" if finding.remedies else "",
+    ]
+    heading = f"{str(finding.severity).upper()} {finding.rule}{where}{since}{gone}"
+    return "\n".join([heading, *(_wrapped(line) for line in lines if line)])
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _bars(diagnosis: Diagnosis) -> RenderableType:
+    """The signal of each layer as a bar, the layers of findings marked; of deep nets `ROWS` layers, evenly."""
+    paths, signal = tuple(diagnosis.signal), np.array(list(diagnosis.signal.values()))
+    starts = [paths.index(f.starts_at) for f in diagnosis.of(Severity.NOTE) if f.starts_at in paths]
+    evenly = np.linspace(0, len(paths) - 1, min(ROWS, len(paths))).round().astype(int)
+    shown, marks = np.unique([*evenly, *starts]).astype(int), _marked(diagnosis)
+    some = f"{len(shown)} of {len(paths)} layers, print(run) has all; " if len(shown) < len(paths) else ""
+    table = Table(box=box.SIMPLE_HEAD)
+    if marks:
+        table.add_column("", width=2)
+    table.add_column("layer", no_wrap=True)
+    table.add_column("signal", justify="right", no_wrap=True)
+    table.add_column("", min_width=BAR, no_wrap=True)
+    names = short(paths)
+    for row in shown:
+        name = Text(cropped(names[row], WIDTH - BAR - 24))
+        found = [Text(marks.get(paths[row], ""))] if marks else []
+        table.add_row(*found, name, number(signal[row]), bar(signal[row], signal))
+    return Group(table, Text(f"{some}{_legend(marks)}"))
+
+
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "bold"}
 _MARKS = {"error": "✖", "warning": "▲", "note": "●"}
 
 
-def _marked(run: Run, diagnosis: Diagnosis | None) -> dict[str, str]:
+def _marked(diagnosis: Diagnosis | None) -> dict[str, str]:
     """The gravest standing finding of each layer as a mark; with a star where it starts."""
     marks: dict[str, str] = {}
-    for finding in diagnosis or ():
-        if finding.withdrawn is None:
-            for path in {*finding.layers, finding.starts_at} & set(run.layers):
-                marks.setdefault(path, _MARKS[str(finding.severity)] + ("*" if path == finding.starts_at else ""))
+    for finding in diagnosis.of(Severity.NOTE) if diagnosis is not None else ():
+        for path in filter(None, (*finding.layers, finding.starts_at)):
+            marks.setdefault(path, _MARKS[str(finding.severity)] + ("*" if path == finding.starts_at else ""))
     return marks
+
+
+def _legend(marks: Mapping[str, str]) -> str:
+    meaning = "✖ error, ▲ warning, ● note, * where it starts; " if marks else ""
+    return meaning + "bar: signal, one block less for each factor of ten below the largest"
 
 
 def number(value: float) -> str:
@@ -122,6 +204,9 @@ def _heading(run: Run) -> Text:
         return Text(lines[0] + "\nNo sample yet.")
     loss = run.overall("loss")
     what, now = f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}", _shown(run)
+    batch = run.overall("examples")
+    if not np.isnan(batch).all():
+        what += f", batches of {np.nanmedian(batch):.0f}"
     fell = f"loss {number(float(loss[0]))} -> {_cell(loss, -1, number)}"
     norm, dead = (_cell(run.overall(n), now, f) for n, f in (("gradient_norm", number), ("dead_fraction", share)))
     lines.append(f"{what}; {fell}; gradient norm {norm}; dead units {dead}")
@@ -150,9 +235,7 @@ COLUMNS = (
 def _layers(run: Run, marks: Mapping[str, str] | None = None) -> RenderableType:
     if not len(run):
         return Text("")
-    caption = "✖ error, ▲ warning, ● note, * where it starts; " if marks else ""
-    caption += "bar: signal, one block less for each factor of ten below the largest"
-    table = Table(box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, caption=_legend(marks or {}), caption_justify="left")
     tables = {name: run.table(name, "layer") for _, name, _, _ in COLUMNS}
     shown = [column for column in COLUMNS if not np.isnan(tables[column[1]]).all()]
     kind = max(map(len, (*run.schema.activations, "activation")), default=0)
@@ -217,13 +300,13 @@ def _bad_numbers(run: Run) -> list[str]:
     return lines
 
 
-def _reasons(not_examined: Mapping[str, str]) -> list[str]:
-    """The layers that share a reason, in one line."""
+def _reasons(not_examined: Mapping[str, str], most: int = NAMED) -> list[str]:
+    """The layers, or rules, that share a reason, in one line."""
     grouped: dict[str, list[str]] = {}
     for path, reason in not_examined.items():
         grouped.setdefault(reason, []).append(path)
-    return [f"not examined: {_few(paths)}: {reason}" for reason, paths in grouped.items()]
+    return [f"not examined: {_few(paths, most)}: {reason}" for reason, paths in grouped.items()]
 
 
-def _few(paths: list[str], most: int = 4) -> str:
+def _few(paths: list[str], most: int = NAMED) -> str:
     return ", ".join(paths[:most]) + (f" and {len(paths) - most} more" if len(paths) > most else "")

@@ -1,6 +1,6 @@
 // The other charts: loss and norm over time, profiles over depth at the chosen step, one layer in detail.
 
-import { cropped, number, plain, whole } from "./dom.js";
+import { arrow, cropped, number, plain, whole, within } from "./dom.js";
 import { ground, MARGIN } from "./heatmap.js";
 import { colors, draw, layout, logAxis, rowTicks, steps } from "./look.js";
 import { quantile, thinned } from "./raster.js";
@@ -202,14 +202,24 @@ export function throughTime(app, element, table, readout) {
     if (element.listening) return;
     listen(app, element);
     const at = ({ points: [point] }) => [Math.round(point.y), Math.max(0, element.table.before(point.x + (point.data.dx || 0) / 2 - 1e-6))];
-    element.on("plotly_hover", (event) => {
-      const [time, sample] = at(event);
+    const read = (time, sample) => {
       const value = element.table.at(sample, time);
       const said = Number.isNaN(value) ? "none there" : number(value);
       readout.textContent = `time step ${time} · step ${whole(element.table.steps[sample])} · signal ${said}`;
-    });
+    };
+    element.on("plotly_hover", (event) => read(...at(event)));
     element.on("plotly_unhover", () => (readout.textContent = ""));
     element.on("plotly_click", (event) => app.choose({ ...app.state, focus: app.focus().name, step: element.table.steps[at(event)[1]] }, false));
+    let time = -1;
+    element.addEventListener("keydown", (event) => {
+      const move = arrow(event);
+      if (!move) return;
+      const { table } = element;
+      time = within(time + move.down, table.rows);
+      const sample = within(table.before(app.step()) + move.along, table.length);
+      app.choose({ ...app.state, focus: app.focus().name, step: table.steps[sample] }, false);
+      read(time, sample);
+    });
   });
 }
 

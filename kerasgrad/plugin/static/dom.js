@@ -40,3 +40,16 @@ export function short(paths) {
   while (folders.length && folders.every((f) => f.length > shared && f[shared] === folders[0][shared])) shared++;
   return paths.map((path) => path.split("/").slice(shared).join("/"));
 }
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** What an arrow key moves: {along, down}, ten at a time along with shift; null for other keys. */
+export function arrow(event) {
+  if (!(event.key in ARROWS)) return null;
+  event.preventDefault();
+  const [along, down] = ARROWS[event.key];
+  return { along: along * (event.shiftKey ? 10 : 1), down };
+}
+
+/** The place among `count` that is nearest. */
+export const within = (place, count) => Math.max(0, Math.min(count - 1, place));

@@ -1,6 +1,6 @@
 // The heat maps: one a run, layer (input on top) by step, one colour scale for all.
 
-import { cropped, h, number, plain, whole } from "./dom.js";
+import { arrow, cropped, h, number, plain, whole, within } from "./dom.js";
 import { colors, draw, layout, powers, rowTicks, steps } from "./look.js";
 import { endOf, raster, span } from "./raster.js";
 
@@ -148,15 +148,13 @@ function read(app, card, place) {
 }
 
 function onKey(app, card, event) {
-  const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   if (event.key === "Enter") return app.openLayer();
-  if (!(event.key in moves) || !card.table) return;
-  event.preventDefault();
-  const [along, down] = moves[event.key];
-  const sample = Math.max(0, Math.min(card.table.length - 1, card.table.before(app.step()) + along * (event.shiftKey ? 10 : 1)));
+  const move = card.table && arrow(event);
+  if (!move) return;
+  const sample = within(card.table.before(app.step()) + move.along, card.table.length);
   const now = card.rows.findIndex((row) => card.layers[row] === app.state.layer);
-  const next = Math.max(0, Math.min(card.rows.length - 1, now + down));
-  const layer = down || now >= 0 ? card.layers[card.rows[next]] : app.state.layer;
+  const next = within(now + move.down, card.rows.length);
+  const layer = move.down || now >= 0 ? card.layers[card.rows[next]] : app.state.layer;
   const step = card.table.steps[sample];
   app.choose({ focus: card.dataset.run, layer, step }, false);
   const row = card.rows.find((r) => card.layers[r] === layer);

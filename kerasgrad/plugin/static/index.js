@@ -42,7 +42,8 @@ class Tab extends App {
     this.units = h("div", { class: "plot third" });
     this.ratio = h("div", { class: "plot third" });
     this.timeChoice = h("select", { id: "time", onchange: set("time") });
-    this.timePlot = h("div", { class: "plot heat tall" });
+    this.timePlot = h("div", { class: "plot heat tall", tabIndex: 0, role: "application" });
+    this.timePlot.setAttribute("aria-label", "signal through time. Left and right move the training step, up and down the time step.");
     this.timeRun = h("span", {});
     this.timeReadout = h("span", { class: "readout", role: "status" });
     const timeTitle = h("h3", {}, "Signal through time at the input of ", this.timeChoice, this.timeRun, this.timeReadout);

@@ -73,11 +73,11 @@ export function bandChoice(app, select) {
   select.value = app.band()?.name || "-";
 }
 
-/** The findings of the shown runs, the gravest first; a click goes to the place. */
+/** The findings of the shown runs, the gravest first, else as the rules put them: causes first; a click goes to the place. */
 export function findings(app, parent) {
   const rank = ["error", "warning", "note"];
   const all = app.shown().flatMap((run) => run.findings.map((finding) => ({ run, finding })));
-  const place = ({ finding: f }) => [f.withdrawn == null ? 0 : 1, rank.indexOf(f.severity), f.since ?? -1];
+  const place = ({ finding: f }) => [f.withdrawn == null ? 0 : 1, rank.indexOf(f.severity)];
   all.sort((one, other) => place(one).map((v, i) => v - place(other)[i]).find((v) => v) || 0);
   const several = app.shown().length > 1;
   const items = all.map(({ run, finding }) => h("li", {}, described(app, run, finding, several)));
