@@ -120,7 +120,7 @@ class Prescription:
             scores = [f"{trial.scores[name]:.4g}" if name in trial.scores else "" for name in metrics]
             table.add_row(mark, trial.name, trial.reason or rules, *scores)
         out = io.StringIO()
-        Console(file=out, width=WIDTH, no_color=True, highlight=False).print(table)
+        Console(file=out, width=WIDTH, no_color=True, highlight=False, force_jupyter=False).print(table)
         return "\n".join(line.rstrip() for line in out.getvalue().strip("\n").splitlines())
 
     def to_dict(self) -> dict[str, Any]:

@@ -66,6 +66,13 @@ def test_the_table_says_what_was_tried(cured: Any) -> None:
     assert all(trial.reason or trial.scores for trial in found.trials)
 
 
+@pytest.mark.xdist_group("cured")
+def test_the_table_is_there_in_a_notebook_too(cured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = repr(cured[2])
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert repr(cured[2]) == said
+
+
 def test_a_healthy_model_is_left_alone() -> None:
     model = net()
     found = kerasgrad.prescribe(model, X, Y, **GIVEN)

@@ -69,7 +69,7 @@ def render(tutorial: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=made)
     with tempfile.TemporaryDirectory() as folder:
         settings = {"resources": {"metadata": {"path": folder}}, "extra_arguments": [PICTURES]}
-        NotebookClient(notebook, timeout=SECONDS, record_timing=False, **settings).execute()
+        NotebookClient(notebook, timeout=SECONDS, record_timing=False, coalesce_streams=True, **settings).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             output.update({"text": NOISE.sub("", output.text)} if output.output_type == "stream" else {})
