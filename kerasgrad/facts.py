@@ -90,6 +90,7 @@ def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
         "overhead": None if np.isnan(overhead.share) else round(overhead.share, 5),
         "not_examined": not_examined(rows),
         "output_layer": rows.output,
+        "losses": rows.losses,
     }
 
 

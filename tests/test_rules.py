@@ -34,7 +34,7 @@ BY_NAME = {rule.name: rule for rule in rules.DEFAULT}
 
 def warnings_of(run: Run) -> list[Finding]:
     diagnosis = kerasgrad.diagnose(run)
-    assert not [why for why in diagnosis.not_examined.values() if "failed" in why]
+    assert not {name: why for name, why in diagnosis.not_examined.items() if "failed" in why}
     return list(diagnosis.of(Severity.WARNING))
 
 
@@ -231,6 +231,22 @@ def beyond_a_sigmoid(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
 
 
+def decayed(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"] *= np.geomspace(1, 1e-3, 80)[:, None]
+    return made(stuck(t))
+
+
+def fed_nan(t: dict[Any, Any]) -> Run:
+    t["layer", "gradient_nonfinite"][40:, 0] = 1
+    return made(t)
+
+
+def over_too_soon(t: dict[Any, Any]) -> Run:
+    t["overall", "learning_rate"] = 1e-3 * 0.5 ** np.arange(80)
+    t["overall", "loss"] = np.geomspace(2.3, 1.5, 80)
+    return made(t)
+
+
 def below_zero(t: dict[Any, Any]) -> Run:
     t["overall", "loss"] = np.linspace(1.0, -900.0, 80)
     return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
@@ -283,6 +299,9 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (useless, "overfitting", "", 8),
     (misfit, "last_activation", "layer5", None),
     (beyond_a_sigmoid, "last_activation", "layer5", None),
+    (over_too_soon, "rate_too_low", "", 7),
+    (decayed, "shrinking_weights", "", 15),
+    (fed_nan, "non_finite", "layer0", 40),
     (below_zero, "last_activation", "layer5", None),
     (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
@@ -372,6 +391,74 @@ def test_a_stack_of_linear_layers_is_told_so() -> None:
     )
     assert "linear" in linear.causes[0] and linear.remedies[0] == "use_relu"
     assert "linear" not in " ".join(other.causes) and other.remedies[0] != "use_relu"
+
+
+def test_nan_in_the_gradient_of_the_first_layer_alone_came_with_the_inputs() -> None:
+    (found,) = BY_NAME["non_finite"](fed_nan(healthy()))
+    assert "inputs" in found.causes[0] and found.remedies[0] == "check_inputs"
+
+
+def test_a_symptom_names_what_brings_it_about() -> None:
+    found = {f.rule: f for f in warnings_of(vanishing(healthy()))}
+    assert "vanishing_gradient" in found["plateau"].causes[0]
+    assert found["plateau"].remedies[0] == found["vanishing_gradient"].remedies[0]
+
+
+def test_why_nothing_is_learnt() -> None:
+    far = healthy()
+    far["overall", "loss"] = np.full(80, 9e10)
+    regression = made(far, {"loss_function": "mean_squared_error"}, last="linear", units=1)
+    assert "targets of about 3e+05" in BY_NAME["plateau"](regression)[0].causes[0]
+    assert BY_NAME["plateau"](regression)[0].remedies[0] == "scale_targets"
+    dropped = made(stuck(healthy()))
+    renamed = dataclasses.replace(dropped.schema, layers=("layer0", "layer1", "my_dropout", *dropped.schema.layers[3:]))
+    tables = tables_of(dropped)
+    tables["layer", "activation_zeros"][:, 2] = 0.97
+    found = BY_NAME["plateau"](with_tables(renamed, tables))[0]
+    assert "my_dropout sets 95 % of what it is given to zero" in found.causes[0] and found.remedies[0] == "lower_dropout"
+
+
+def test_one_example_at_a_time_is_no_constant_output() -> None:
+    tables = healthy()
+    tables["layer", "activation_std"][:, -1] = 0
+    tables["overall", "examples"] = np.ones(80)
+    assert "one example" in str(BY_NAME["constant_output"].examine(Evidence(made(tables, last="linear", units=1))))
+
+
+def test_several_losses_of_a_step_need_not_fall() -> None:
+    found = kerasgrad.diagnose(made(stuck(healthy()), {"losses": 2}))
+    assert {"loss_not_decreasing", "plateau", "diverging_loss"} <= found.not_examined.keys()
+
+
+def test_tiny_inputs_are_told() -> None:
+    tables = healthy()
+    tables["variable", "gradient_norm"][:, 0] *= 1e-3
+    tables["layer", "activation_mean"] *= 1e-3
+    tables["layer", "activation_std"] *= 1e-3
+    (found,) = BY_NAME["unscaled_inputs"](made(stuck(tables)))
+    assert found.severity is Severity.WARNING and "scaled twice" in found.causes[0]
+
+
+@pytest.mark.parametrize(("last", "falls"), [(80, True), (75, True), (30, False)])
+def test_a_schedule_that_ends_with_the_training_is_no_fault(last: int, falls: bool) -> None:
+    tables = healthy()
+    tables["overall", "learning_rate"] = np.where(np.arange(80) < last, 1e-3, 1e-6)
+    tables["overall", "loss"] = np.geomspace(2.3, 1.5, 80)
+    assert bool(BY_NAME["rate_too_low"](made(tables))) is not falls
+
+
+def test_a_rate_that_is_lowered_when_nothing_more_is_gained_is_no_fault() -> None:
+    tables = healthy()
+    tables["overall", "learning_rate"] = np.where(np.arange(80) < 30, 1e-3, 1e-6)
+    tables["overall", "loss"] = np.concatenate([np.geomspace(2.3, 1.5, 12), np.full(68, 1.5)])
+    assert not BY_NAME["rate_too_low"](made(tables))
+
+
+def test_embeddings_are_to_move_far() -> None:
+    run = too_high(healthy())
+    assert BY_NAME["rate_too_high"](run)
+    paths = tuple(path.replace("kernel", "embeddings") for path in run.variables)
+    assert not BY_NAME["rate_too_high"](with_tables(dataclasses.replace(run.schema, variables=paths), tables_of(run)))
 
 
 def test_every_rule_but_one_has_a_sick_run() -> None:
@@ -514,6 +601,14 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
 
 
+def test_an_output_that_is_constant_since_a_layer_is_dead_is_no_place_of_its_own() -> None:
+    tables = stuck(healthy(), 0.69)
+    tables["layer", "activation_zeros"][:, 2] = 1.0
+    tables["layer", "activation_std"][:, -1] = 0
+    run = made(tables, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+    assert [f.starts_at for f in warnings_of(run) if f.starts_at] == ["layer2"]
+
+
 def test_no_signal_at_all_is_called_nothing() -> None:
     """Zero has no logarithm; what stands for it there must not come out as 2.3e-299."""
     tables = stuck(healthy())
@@ -535,7 +630,7 @@ def thrown_up_and_dead(t: dict[Any, Any]) -> Run:
     t["layer", "activation_zeros"][4:, 2] = 1.0
     t["layer", "gradient_norm"][4:, :3] = 0.0
     t["layer", "signal_rms"][4:, :3] = 0.0
-    return made(t, {"loss_function": ""})
+    return made(t, {"loss_function": ""}, last="linear")
 
 
 def test_the_first_finding_is_the_cause_and_its_first_remedy_can_help() -> None:
@@ -637,6 +732,15 @@ def test_the_mean_of_the_only_epoch_is_not_how_it_is_now() -> None:
     assert Evidence(one).learning.now < 1.9 and Evidence(one).learning.late_fall > 0.05 and not warnings_of(one)
 
 
+@pytest.mark.parametrize(("last", "now", "gain"), [("softmax", 2.1, 0.09), ("softmax", 60.0, 0.97), ("linear", 2.1, 0.999)])
+def test_a_loop_of_ones_own_that_ends_in_a_softmax_is_taken_for_cross_entropy(last: str, now: float, gain: float) -> None:
+    """The loss that the first steps threw up says nothing of what was learnt; a sum over the batch is out of range."""
+    tables = healthy()
+    tables["overall", "loss"] = np.concatenate([np.full(10, 2100.0), np.full(70, now)])
+    run = made(tables, {"loss_function": ""}, last=last)
+    assert Evidence(run).learning.gain == pytest.approx(gain, abs=0.01)
+
+
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:
     seen = Evidence(made(healthy()))
     holds = np.zeros(80, bool)
@@ -684,7 +788,7 @@ def test_whatever_a_run_is_there_is_a_reason_and_no_exception(data: Any) -> None
         over_time = {p: random.choice(pool, 10) for p in paths[:1]}
         run.append(Sample(step, 0.0, rows["layer"], rows["variable"], overall, over_time))
     diagnosis = kerasgrad.diagnose(run)
-    assert not [why for why in diagnosis.not_examined.values() if "failed" in why]
+    assert not {name: why for name, why in diagnosis.not_examined.items() if "failed" in why}
     assert {*diagnosis.examined, *diagnosis.not_examined} == set(BY_NAME)
     assert all(diagnosis.not_examined.values()) and repr(diagnosis)
     assert all(f.starts_at in ("", *paths) and set(f.layers) <= set(paths) for f in diagnosis)

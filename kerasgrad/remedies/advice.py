@@ -27,6 +27,11 @@ TEXTS = {
         "Bring what the model is to predict into the range of its last activation, and back when it predicts:\n\n"
         "    low, high = y.min(), y.max(); y = (y - low) / (high - low)"
     ),
+    "lower_penalty": (
+        "Take the penalty on the weights a hundred times smaller, or away, and see whether the model learns then:\n\n"
+        "    kernel_regularizer=keras.regularizers.L2(1e-4); keras.optimizers.AdamW(weight_decay=4e-3)"
+    ),
+    "lower_dropout": "Drop less: 0.2 to 0.5 of the units is usual (Srivastava et al. 2014); none until the model learns.",
     "more_data": "Collect or augment more examples; layers such as RandomFlip and RandomCrop do it while the model trains.",
     "stop_early": (
         "Stop when the held-out loss no longer falls, and go back to the best weights:\n\n"

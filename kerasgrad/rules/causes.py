@@ -1,4 +1,4 @@
-"""Why a signal shrinks or grows on its way back: the causes that a run shows, the one that does most first.
+"""Why a signal shrinks or grows on its way back, and why nothing is learnt: what a run shows, the strongest first.
 
 A layer passes on W^T (s * f'(z)): the derivative of its activation and dead units shrink the signal, the size of its weights
 shrinks it or makes it grow. Each of the three can be told from what is recorded, in orders of magnitude.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgrad.rules.evidence import Evidence, share
+from kerasgrad.rules.evidence import Evidence, median, share
 
 SIGMOIDS = {"sigmoid": 0.25, "hard_sigmoid": 1 / 6, "softmax": 0.25}
 """The steepest slope of activations that shrink whatever passes them."""
@@ -23,6 +23,10 @@ SMALL, LARGE = 0.85, 1.4
 tanh at 1.41."""
 MOST = 0.5
 """Share of units that are dead, or of outputs that are saturated, from which on they are in the way."""
+KEPT = 0.3
+"""Share that a dropout leaves, below which it may be in the way."""
+FAR = 30.0
+"""Size of the error against that of the outputs, from which on targets count as far away."""
 DEEP = 20
 """Layers from which on shortcuts are worth their while (He et al. 2016)."""
 
@@ -119,4 +123,53 @@ def _off(seen: Evidence, rows: np.ndarray) -> Iterator[Cause]:
         if (shares >= MOST).any():
             worst = rows[int(shares.argmax())]
             said = f"{share(float(shares.max()))} of the {what.format(seen.name(worst))}"
-            yield Cause(said, float(-np.log10(np.maximum(1 - shares[shares >= MOST], 1e-3)).sum()), remedies)
+            yield Cause(said, float(-np.log10(np.maximum(1 - shares[shares >= MOST], 1e-9)).sum()), remedies)
+
+
+def of_no_learning(seen: Evidence) -> list[Cause]:
+    """What the run shows of why a loss stays where it is, beside what has a rule of its own.
+
+    Args:
+        seen: the evidence.
+
+    Returns:
+        The causes; none where it does not show.
+    """
+    return [*_linear(seen), *_dropped(seen), *_far_targets(seen), *_forgetful(seen)]
+
+
+def _linear(seen: Evidence) -> Iterator[Cause]:
+    if len(seen.learners) > 1 and set(seen.run.schema.activations[:-1]) == {"linear"}:
+        yield Cause("all layers before the last one are linear, and so is what they make together", 0.0, ("use_relu",))
+
+
+def _dropped(seen: Evidence) -> Iterator[Cause]:
+    """A dropout is told by its name, and by what it leaves of what the row before it gives."""
+    given = 1 - median(seen.layer("activation_zeros"))
+    for row in range(1, len(given)):
+        kept = given[row] / given[row - 1] if given[row - 1] > 0 else math.nan
+        if "dropout" in seen.name(row).lower() and kept <= KEPT:
+            said = f"{seen.name(row)} sets {share(1 - float(kept))} of what it is given to zero"
+            yield Cause(said, -math.log10(max(kept, 1e-9)), ("lower_dropout",))
+
+
+def _far_targets(seen: Evidence) -> Iterator[Cause]:
+    """An error that dwarfs the outputs of a regression is the distance to its targets."""
+    power = {"mean_squared_error": 0.5, "mean_absolute_error": 1.0}.get(str(seen.run.facts.get("loss_function") or ""))
+    if power is None or seen.output < 0 or not seen.learning.now > 0:
+        return
+    error, size = seen.learning.now**power, float(median(seen.magnitude()[seen.late, seen.output]))
+    if error > FAR * max(size, 1.0):
+        said = f"targets of about {error:.2g}, to which outputs of about {size:.2g} have a long way to go"
+        yield Cause(said, math.log10(error / max(size, 1.0)), ("scale_targets", "raise_learning_rate"))
+
+
+def _forgetful(seen: Evidence) -> Iterator[Cause]:
+    """A recurrent layer that is fed by raw data has no signal over time, so that its memory has no rule."""
+    recurrent = [row for row, kind in enumerate(seen.run.schema.activations) if kind == "recurrent"]
+    blind = [seen.name(row) for row in recurrent if seen.name(row) not in seen.run.schema.recurrent]
+    if blind:
+        said = (
+            f"a memory that is too short: kerasgrad.through_time(model, {blind[0].rpartition('/')[2]!r}, x, y) measures it"
+        )
+        yield Cause(said, 0.0, ("shorten_sequences", "use_lstm"))

@@ -6,7 +6,7 @@ Why it hurts: nothing of the input reaches the output.
 Threshold and source: a deviation below a thousandth of what a sure prediction would have (sigmoid: sqrt(m (1 - m));
 squared error: the root of the loss), now and with a gain below 0.5; exactly 0 in every sample is an error.
 Known false alarms: the first steps of a small initial output are not looked at.
-Remedies: use_sigmoid, lower_learning_rate, standardize_inputs, reset_dead_units.
+Remedies: use_sigmoid, use_linear_output, lower_learning_rate, standardize_inputs, reset_dead_units.
 References: TheDeepChecker (Ben Braiek & Khomh 2023), "unchanged output".
 """
 
@@ -20,6 +20,11 @@ from kerasgrad.rules.learning import outputs
 from kerasgrad.rules.rule import Verdict, rule
 
 SHARE = 1e-3
+OF_KIND = {
+    "softmax": ("a softmax over one unit, which is always 1", "use_sigmoid"),
+    "relu": ("a ReLU on the output that is off for all examples", "use_linear_output"),
+}
+"""By the last activation: what it may do, and the remedy."""
 GAIN = 0.5
 
 
@@ -30,6 +35,8 @@ def constant_output(seen: Evidence) -> Verdict:
         return NO_OUTPUT
     if outputs(seen.run) != 1:
         return "with several outputs the deviation over examples cannot be told from that between outputs"
+    if median(seen.overall("examples")) <= 1:
+        return "one example at a time has no deviation"
     deviation, mean = seen.layer("activation_std")[:, seen.output], seen.layer("activation_mean")[:, seen.output]
     now = float(median(deviation[seen.late]))
     name, kind = seen.name(seen.output), seen.run.schema.activations[seen.output]
@@ -53,12 +60,15 @@ def constant_output(seen: Evidence) -> Verdict:
             SHARE * sure,
             len(seen),
             (
-                "a softmax over one unit, which is always 1"
-                if kind == "softmax"
-                else "dead or saturated layers before the output",
-                "a ReLU on the output that is off for all examples",
+                *((OF_KIND[kind][0],) if kind in OF_KIND else ()),
+                "dead or saturated layers before the output",
                 "a learning rate that threw the weights away",
             ),
-            ("use_sigmoid", "lower_learning_rate", "standardize_inputs", "reset_dead_units"),
+            (
+                *(OF_KIND[kind][1:] if kind in OF_KIND else ()),
+                "lower_learning_rate",
+                "standardize_inputs",
+                "reset_dead_units",
+            ),
         )
     ]

@@ -53,6 +53,7 @@ def disconnected(seen: Evidence) -> Verdict:
             (
                 "stop_gradient, a rounding, an argmax or a conversion to NumPy between the layer and the loss",
                 "the layer's output is not used in the loss",
+                "a train_step that asks for the gradient of some variables only",
                 "the layer was built and is never called",
             ),
             ("remove_stop_gradient", "use_differentiable_operations", "call_the_layer"),

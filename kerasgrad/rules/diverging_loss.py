@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.evidence import SEVERAL, Evidence
 from kerasgrad.rules.rule import Verdict, rule
 
 RISE = 1.5
@@ -23,6 +23,8 @@ GAIN = 0.8
 @rule("overall/loss", least=5)
 def diverging_loss(seen: Evidence) -> Verdict:
     """Judges the rise of the loss."""
+    if seen.losses > 1:
+        return SEVERAL
     learning = seen.learning
     lowest = min(learning.best, learning.start)
     if not learning.now > 0 or lowest <= 0 or learning.now < RISE * max(lowest, learning.start) or not learning.poor(GAIN):

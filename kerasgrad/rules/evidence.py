@@ -22,6 +22,7 @@ LATE = 40
 LATE_LEAST = 5
 NO_OUTPUT = "the layer that gives the model's output has no row: it was not chosen"
 """Why a run of some layers cannot be judged by its output."""
+SEVERAL = "each step trains several losses, such as those of a GAN, whose sum need not fall"
 TINY = 1e-300
 """In the place of zero in a logarithm."""
 SPAN = 90.0
@@ -90,6 +91,11 @@ class Evidence:
     def output(self) -> int:
         """Row of the layer that gives the model's output, -1 if it has none."""
         return output_row(self.run)
+
+    @property
+    def losses(self) -> int:
+        """How many losses a step differentiates, each for variables of its own."""
+        return int(self.run.facts.get("losses") or 1)
 
     @cached_property
     def learning(self) -> Learning:

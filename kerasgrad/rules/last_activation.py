@@ -7,9 +7,9 @@ Threshold and source: none; the table below. Keras 3 takes cross-entropies from 
 leaves behind, whatever that activation was: `Dense(1, activation="softmax")` trains with the loss of a sigmoid and
 predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
 lie beyond what the activation can give.
-Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7, in training or
-held out. A softmax in the model's own `call`, behind the last layer, is not seen: a categorical cross-entropy of what is
-no probability is a warning with a gain below 0.9.
+Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7. A softmax in the
+model's own `call`, behind the last layer, is not seen: a categorical cross-entropy of what is no probability is a warning
+with a gain below 0.9. Of cross-entropies the gain on held-out data counts too.
 Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits, use_binary_crossentropy; check_labels
 where a cross-entropy is below 0, check_loss where classes are trained with an absolute error.
 References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
@@ -71,7 +71,8 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
         said = f"The output passes a {kind}, which cannot be negative and may be off for good."
     if severity is None and seen.learning.now > FARTHEST.get(loss, {}).get(kind, math.inf):
         severity, remedies = Severity.WARNING, ("use_linear_output", "scale_targets")
-        said = f"Targets lie beyond what a {kind} can give: it could not be wrong by a {loss} of {seen.learning.now:.3g}."
+        span = "-1 to 1" if kind in _TWO else "0 to 1"
+        said = f"A {kind} gives {span}; a {loss} of {seen.learning.now:.3g} shows targets that lie far outside of it."
     if "crossentropy" in loss and seen.learning.now < 0:
         said = f"The {loss} is {seen.learning.now:.3g}, below 0: targets lie outside of 0 to 1, or a penalty is negative."
         return Severity.WARNING, said, ("check_labels",)
@@ -84,11 +85,17 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
     ):
         severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax", "check_loss")
         said = f"Accuracy is reported for a {kind} output that is trained with {loss}."
-    certain = "categorical_crossentropy" in loss and not logits and kind in ("linear", *NO_PROBABILITIES)
-    learnt = seen.broken is None and not seen.learning.useless(GAIN_CERTAIN if certain else GAIN)
-    if severity is Severity.WARNING and learnt:
+    if severity is Severity.WARNING and seen.broken is None and not _does_harm(seen, kind, loss, logits):
         severity = Severity.NOTE
     return severity, said, remedies
+
+
+def _does_harm(seen: Evidence, kind: str, loss: str, logits: bool) -> bool:
+    """Whether so little was learnt that it is no choice."""
+    if "crossentropy" not in loss:
+        return seen.learning.poor(GAIN)
+    certain = "categorical" in loss and not logits and kind in ("linear", *NO_PROBABILITIES)
+    return seen.learning.useless(GAIN_CERTAIN if certain else GAIN)
 
 
 def misfit(kind: str, units: int, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:

@@ -66,6 +66,9 @@ def non_finite(seen: Evidence) -> Verdict:
         said = (
             f"All weights are NaN: it came between the samples of steps {before} and {at}, at a step that was not sampled."
         )
+    causes = CAUSES[phase]
+    if phase == "backward" and list(rows) == list(seen.learners[:1]):
+        causes = (HIDDEN, *causes)
     return [
         Finding(
             "non_finite",
@@ -78,10 +81,20 @@ def non_finite(seen: Evidence) -> Verdict:
             float(len(rows) or 1),
             1.0,
             first + 1,
-            CAUSES[phase],
-            (*OF_NUMBERS, *OF_STEPS) if at == 0 else (*OF_STEPS, *OF_NUMBERS),
+            causes,
+            _remedies(at, HIDDEN in causes),
         )
     ]
+
+
+HIDDEN = "inputs that are NaN: a ReLU makes zeros of them, the gradient of the first kernel shows them"
+
+
+def _remedies(step: int, inputs: bool) -> tuple[str, ...]:
+    """The likeliest first: before the first step no rate can have done it."""
+    if inputs:
+        return (*OF_NUMBERS[::-1], *OF_STEPS)
+    return (*OF_NUMBERS, *OF_STEPS) if step == 0 else (*OF_STEPS, *OF_NUMBERS)
 
 
 SPREAD = 0.5

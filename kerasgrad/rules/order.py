@@ -20,6 +20,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "exploding_gradient": ("non_finite", "exploding_activation"),
     "unbalanced_layers": ("disconnected", *_OF_LAYERS),
     "frozen_layer": ("disconnected", *_OF_LAYERS),
+    "constant_output": ("non_finite", "dead_units", "saturated_units"),
 }
 """By ailment those that bring it about."""
 SYMPTOMS = frozenset({"loss_not_decreasing", "plateau", "oscillating_loss", "diverging_loss", "overfitting", "stuck_metric"})
@@ -53,9 +54,20 @@ def _explains(root: Finding, finding: Finding) -> bool:
 
 def _demoted(finding: Finding, grave: Sequence[Finding]) -> Finding:
     before = {f.rule for f in grave if _explains(f, finding)}
+    if finding.rule in SYMPTOMS:
+        return _explained(finding, [f for f in grave if f.rule not in SYMPTOMS])
     roots = [root for root in ROOTS.get(finding.rule, ()) if root in before]
     if not roots or finding.severity < Severity.WARNING:
         return finding
     return dataclasses.replace(
         finding, severity=Severity.NOTE, summary=f"{finding.summary} It follows from {' and '.join(roots)}."
     )
+
+
+def _explained(finding: Finding, roots: Sequence[Finding]) -> Finding:
+    """A symptom with what the other warnings say as its first cause, and their remedies first."""
+    if not roots:
+        return finding
+    cause = f"what {' and '.join(dict.fromkeys(f.rule for f in roots))} found, see there"
+    remedies = dict.fromkeys((*(f.remedies[0] for f in roots if f.remedies), *finding.remedies))
+    return dataclasses.replace(finding, causes=(cause, *finding.causes), remedies=tuple(remedies))

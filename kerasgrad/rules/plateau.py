@@ -4,10 +4,12 @@ What it sees: the gain (see `rules.learning`) and whether the loss still falls.
 Why it hurts: whatever the loss did at the start, what was learnt is the mean of the targets.
 Threshold and source: a gain below 0.1 after at least 50 batches, and a loss that fell by less than 5 % in the last
 quarter; or, after 200 batches, a loss that is still above that of a constant prediction.
-Known false alarms: tasks in which little can be known, such as the next price or a click: there a gain of 0.1 is much. If
-held-out data show the same small gain, from 0.03 on, it is a note. Without such data the finding says what a constant
-prediction would have, so that a person can judge. A slow start is no plateau: its loss still falls.
-Remedies: check_labels, find_learning_rate, add_capacity, use_relu, check_loss.
+Known false alarms: tasks in which little can be known, such as the next price or a click: there a gain of 0.1 is much.
+If held-out data show the same small gain, from 0.03 on, it is a note, and of regressions, where little is often all,
+also without such data. Else the finding says what a constant prediction would have, so that a person can judge. A slow
+start is no plateau: its loss still falls.
+Remedies: check_labels, find_learning_rate, add_capacity, check_loss; those against what the run shows (`rules.causes`), such
+as use_relu or lower_dropout, first.
 References: AutoTrainer (Zhang et al. 2021), "slow convergence"; Murphy 1973, A new vector partition of the probability
 score.
 """
@@ -17,7 +19,8 @@ from __future__ import annotations
 import math
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.causes import of_no_learning
+from kerasgrad.rules.evidence import SEVERAL, Evidence
 from kerasgrad.rules.learning import LASTING, Learning
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -29,14 +32,13 @@ BATCHES = 50
 WORSE_BATCHES = 200
 """Batches from which on a loss above that of a constant prediction counts, even if it still falls."""
 
-LINEAR = "all layers before the last one are linear, and so is what they make together"
 CAUSES = (
     "labels that have nothing to do with the inputs",
     "layers through which nothing passes, see the other findings",
     "a learning rate that is far too high or too low",
     "a task in which little can be known",
 )
-REMEDIES = ("check_labels", "find_learning_rate", "use_relu", "check_loss", "add_capacity")
+REMEDIES = ("check_labels", "find_learning_rate", "check_loss", "add_capacity")
 
 
 @rule("overall/loss", least=5)
@@ -45,11 +47,14 @@ def plateau(seen: Evidence) -> Verdict:
     learning = seen.learning
     if math.isnan(learning.gain) or not seen.run.facts.get("loss_function"):
         return "what a constant prediction would have as its loss is not known for this loss"
+    if seen.losses > 1:
+        return SEVERAL
     if learning.batches < BATCHES:
         return f"{learning.batches} batches are too few; it takes {BATCHES}"
     worse = learning.batches >= WORSE_BATCHES and learning.now > learning.constant
     if learning.gain >= GAIN or (learning.late_fall >= LATE_FALL and not worse):
         return []
+    shown = of_no_learning(seen)
     against = "" if math.isnan(learning.constant) else f"; a constant prediction has {learning.constant:.4g}"
     better = "little better" if learning.gain >= LITTLE else "no better"
     said = f"The loss has settled at {learning.now:.4g}{against}: the model does {better} than one that ignores its input."
@@ -65,18 +70,17 @@ def plateau(seen: Evidence) -> Verdict:
             learning.gain,
             GAIN,
             len(seen),
-            (LINEAR, *CAUSES) if _is_linear(seen) else CAUSES,
-            tuple(dict.fromkeys(("use_relu", *REMEDIES))) if _is_linear(seen) else REMEDIES,
+            (*(cause.said for cause in shown), *CAUSES),
+            tuple(dict.fromkeys((*(remedy for cause in shown for remedy in cause.remedies), *REMEDIES))),
         )
     ]
 
 
 def _holds(learning: Learning) -> bool:
-    """Whether held-out data confirm that little was learnt, but not nothing: no net learns that from labels at random."""
+    """Whether little was learnt, but not nothing: held-out data confirm it; where there are none, numbers are believed."""
     late = learning.held_out[-LASTING:]
-    return learning.gain >= LITTLE and len(late) == LASTING and bool((late >= learning.gain / 2).all())
-
-
-def _is_linear(seen: Evidence) -> bool:
-    """Whether several layers with weights have nothing between them that is not linear."""
-    return len(seen.learners) > 1 and set(seen.run.schema.activations[:-1]) == {"linear"}
+    if learning.gain < LITTLE:
+        return False
+    if not len(learning.held_out):
+        return math.isnan(learning.constant)
+    return len(late) == LASTING and bool((late >= learning.gain / 2).all())

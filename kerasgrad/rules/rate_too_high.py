@@ -1,7 +1,7 @@
 """Learning rate too high: each step moves the weights by as much as they are large.
 
 What it sees: the update-to-weight ratio of the median layer in the first steps, and now. Layers whose weights begin at
-zero have no ratio yet and do not count.
+zero have no ratio yet and do not count, nor do embeddings, whose small weights are to move far.
 Why it hurts: the loss is followed for a step only if the step is small; beyond, weights are thrown about.
 Threshold and source: above 0.5 in one of the first steps, or above 0.1 now, with a gain below 0.8; above 0.1 in one of
 the first steps, and after 200 batches still a gain below 0.7. About 1e-3 is usual (Karpathy 2022), TheDeepChecker allows
@@ -22,10 +22,10 @@ from kerasgrad.rules.rule import Verdict, rule
 
 EARLY, NOW = 0.5, 0.1
 GAIN = 0.8
-LEARNT = 0.3
-"""A gain from which on a loss that falls steadily shows that the rate does no harm."""
 LASTING, GAIN_LASTING, BATCHES = 0.1, 0.7, 200
 """What in the first steps is too much if the net has not come over it after so many batches."""
+LEARNT = 0.3
+"""A gain from which on a loss that falls steadily shows that the rate does no harm."""
 FIRST = 5
 """Samples that say how large the first steps are."""
 
@@ -34,7 +34,8 @@ FIRST = 5
 def rate_too_high(seen: Evidence) -> Verdict:
     """Judges the median layer."""
     table = seen.layer("update_ratio")[:, seen.learners]
-    table = table[:, np.isfinite(table[0])]
+    embeds = np.isin(seen.learners, seen.owners[[path.endswith("/embeddings") for path in seen.run.variables]])
+    table = table[:, np.isfinite(table[0]) & ~embeds]
     typical = median(table.T) if table.shape[1] else np.full(len(seen), np.nan)
     early, now = (float(np.nanmax(part, initial=0.0)) for part in (typical[:FIRST], median(typical[seen.late])[None]))
     for value, threshold, gain, batches in (
@@ -45,8 +46,8 @@ def rate_too_high(seen: Evidence) -> Verdict:
     else:
         return []
     rate = median(seen.overall("learning_rate"))
-    with_rate = "" if np.isnan(rate) else f" at a learning rate of {rate:.2g}"
-    said = f"A step moves the weights of the median layer by {value:.2g} of their size{with_rate}; 0.001 is usual."
+    with_rate = "" if np.isnan(rate) else f", at a learning rate of {rate:.2g}"
+    said = f"A step moves the weights of the median layer by {value:.2g} of their size (0.001 is usual){with_rate}."
     since = int(seen.steps[0]) if value == early else seen.since(typical >= NOW)
     return [
         Finding(

@@ -1,10 +1,13 @@
 """Learning rate too low: no layer moves, and there is much left to learn.
 
-What it sees: the update-to-weight ratio of the layer that moves most, now.
+What it sees: the update-to-weight ratio of the layer that moves most, now; and the learning rate over the steps.
 Why it hurts: the training is over before it has begun.
 Threshold and source: below 3e-5 in every layer, with a gain below 0.5 and a loss that fell by less than 20 %; 1e-3 is
-usual (Karpathy 2022), TheDeepChecker takes 1e-4 as too low.
-Known false alarms: a net at the end of its schedule: its gain says that it has learnt.
+usual (Karpathy 2022), TheDeepChecker takes 1e-4 as too low. Or: in the first half of the steps the rate has fallen below
+a hundredth of its largest value for good while the loss still fell, with a gain below 0.7; schedules come there in their
+last tenth.
+Known false alarms: a net at the end of its schedule: its gain says that it has learnt. Callbacks that lower the rate when
+nothing more is to be gained do so late.
 Remedies: raise_learning_rate, find_learning_rate, use_adam.
 References: Karpathy 2022; Smith 2017, Cyclical learning rates.
 """
@@ -19,18 +22,27 @@ from kerasgrad.rules.rule import Verdict, rule
 
 RATIO = 3e-5
 GAIN, FALL = 0.5, 0.2
+GAIN_ENDED, ENDED = 0.7, 0.01
+"""With a smaller gain than this no rate should have fallen to such a share of its largest value half way."""
+
+STILL = 0.02
+"""Share by which the loss fell in the last quarter of the way there: less, and there was nothing more to be gained."""
 
 
 @rule("layer/update_ratio", "overall/loss", least=5)
 def rate_too_low(seen: Evidence) -> Verdict:
     """Judges the layer that moves most."""
+    ended = _ended(seen)
+    if ended is not None and seen.learning.poor(GAIN_ENDED):
+        return [ended]
     table = seen.layer("update_ratio")[:, seen.learners]
     most = float(np.nanmax(median(table), initial=-np.inf))
     if not 0 <= most < RATIO or not seen.learning.poor(GAIN) or seen.learning.fall > FALL:
         return []
     rate = median(seen.overall("learning_rate"))
-    with_rate = "" if np.isnan(rate) else f" at a learning rate of {rate:.2g}"
-    said = f"No layer moves by more than {most:.1e} of its weights a step{with_rate}; 0.001 is usual."
+    with_rate = "" if np.isnan(rate) else f", at a learning rate of {rate:.2g}"
+    by = f"by more than {most:.1e} of its weights a step" if most else "at all"
+    said = f"No layer moves {by} (0.001 is usual){with_rate}."
     return [
         Finding(
             "rate_too_low",
@@ -47,3 +59,42 @@ def rate_too_low(seen: Evidence) -> Verdict:
             ("raise_learning_rate", "find_learning_rate", "use_adam"),
         )
     ]
+
+
+def _ended(seen: Evidence) -> Finding | None:
+    """A schedule that is over long before the training is."""
+    rate = seen.overall("learning_rate")
+    if not np.isfinite(rate).any():
+        return None
+    highest = float(np.nanmax(rate))
+    low = np.flatnonzero(~(rate <= ENDED * highest))  # where it was not low yet, or is not known
+    since = int(low[-1]) + 1 if len(low) else 0
+    if since >= len(rate) or seen.steps[since] > (seen.steps[0] + seen.steps[-1]) / 2 or highest <= 0:
+        return None
+    learning, step = seen.learning, float(seen.steps[since])
+    late, then = (
+        np.interp([0.75 * step, step], learning.steps, learning.losses) if len(learning.losses) else (np.nan, np.nan)
+    )
+    if len(learning.steps) and step > learning.steps[0] and (late - then) < STILL * abs(late):
+        return None
+    said = (
+        f"The learning rate had fallen from {highest:.2g} to {rate[since]:.2g} by step {seen.steps[since]} of "
+        f"{seen.learning.batches}: hardly anything is learnt after it."
+    )
+    return Finding(
+        "rate_too_low",
+        Severity.WARNING,
+        said,
+        (),
+        "",
+        int(seen.steps[since]),
+        "learning rate now / at its largest",
+        float(rate[-1] / highest),
+        ENDED,
+        len(seen),
+        (
+            "a schedule whose decay_steps are far fewer than the steps of the training",
+            "ReduceLROnPlateau that watches in the wrong mode, or without patience",
+        ),
+        ("raise_learning_rate", "find_learning_rate"),
+    )

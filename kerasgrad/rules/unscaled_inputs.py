@@ -9,8 +9,9 @@ signal over the time steps, that of the recurrent kernel of state times signal: 
 state, whose RMS is that of the outputs.
 Why it hurts: the first step of the weights is as many times too large; units die or saturate, the loss begins far too
 high.
-Threshold and source: an RMS above 10 with a gain below 0.95 is a warning, above 100 also if that gain is missing on
-held-out data alone; above 3 it is a note (UMLAUT and DeepDiagnosis ask for values within [-1, 1]).
+Threshold and source: an RMS above 10 with a gain below 0.8 is a warning, above 100 also if that gain is missing on
+held-out data alone; above 3 it is a note (UMLAUT and DeepDiagnosis ask for values within [-1, 1]). An
+RMS below 0.02 is a warning with a gain below 0.5.
 Known false alarms: nets that begin with a normalisation or an embedding are not judged. Nets that learn all the same
 get a note.
 Remedies: standardize_inputs, rescale_pixels, add_input_normalization.
@@ -26,7 +27,15 @@ from kerasgrad.rules.evidence import START, Evidence, median
 from kerasgrad.rules.rule import Verdict, rule
 
 NOTE, WARNING, FAR = 3.0, 10.0, 100.0
-GAIN = 0.95
+GAIN = 0.8
+TINY = 0.02
+"""Inputs below this are lost beside the biases, if the model does not learn either."""
+LOST = 0.5
+CAUSES = (
+    "pixels from 0 to 255",
+    "columns in their own units, of which the largest rules",
+    "numbers of words or categories, which want an Embedding or a one-hot code",
+)
 HALVED = {"linear": 1.0, "relu": 0.5, "leaky_relu": 0.5, "relu6": 0.5}
 """What these activations leave of the mean square of a symmetric input."""
 
@@ -40,19 +49,23 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
     first = seen.learners[0]
     own = np.flatnonzero(seen.owners == first)
     kinds = {run.variables[i].rpartition("/")[2]: int(i) for i in own}
-    fed = first <= np.flatnonzero(np.isfinite(seen.layer("activation_mean")[0]))[0] + 1
+    measured = np.flatnonzero(np.isfinite(seen.layer("activation_mean")[0]))
+    fed = len(measured) > 0 and first <= measured[0] + 1
     if len(own) != len(kinds) or kinds.keys() - {"recurrent_kernel"} != {"kernel", "bias"} or not fed:
         return f"{seen.name(first)}, the first layer with weights, is not one kernel and one bias fed by the inputs"
     if "recurrent_kernel" in kinds:
         size, samples = _by_states(seen, first, kinds["kernel"], kinds["recurrent_kernel"])
     else:
         size, samples = _by_bias(seen, kinds["kernel"], kinds["bias"])
-        size = float(np.fmin(size, _by_outputs(seen, first, kinds["kernel"], kinds["bias"])))
+        told = _by_outputs(seen, first, kinds["kernel"], kinds["bias"])
+        size = float(np.fmin(size, told) if size > TINY else np.fmax(size, told))
     if np.isnan(size):
         return f"no gradient reaches {seen.name(first)}"
-    if size <= NOTE:
+    fires = not float(seen.layer("dead_fraction")[-1, first]) > 0  # of units that never fire neither number tells anything
+    tiny = 0 < size < TINY and fires and seen.learning.poor(LOST)
+    if size <= NOTE and not tiny:
         return []
-    grave = size > WARNING and (seen.learning.poor(GAIN) or (size > FAR and seen.learning.useless(GAIN)))
+    grave = tiny or (size > WARNING and (seen.learning.poor(GAIN) or (size > FAR and seen.learning.useless(GAIN))))
     said = (
         f"The inputs of {seen.name(first)} have an RMS of about {size:.3g}, by its gradients; about 1 is what layers expect."
     )
@@ -66,9 +79,9 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
             int(seen.steps[0]),
             "RMS of the inputs",
             size,
-            WARNING if grave else NOTE,
+            TINY if tiny else WARNING if grave else NOTE,
             samples,
-            ("pixels from 0 to 255", "columns in their own units, of which the largest rules"),
+            ("inputs that were scaled twice", "columns in units that make them tiny") if tiny else CAUSES,
             ("standardize_inputs", "rescale_pixels", "add_input_normalization"),
         )
     ]

@@ -75,6 +75,7 @@ class Rows:
         variable_paths: unique path of each variable.
         not_examined: why something has no numbers, by path.
         output: path of the layer that gives the model's output, the last that was called; `""` if it has no row.
+        losses: how many losses the step differentiates, each for variables of its own.
     """
 
     layers: dict[int, int] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class Rows:
     variable_paths: list[str] = field(default_factory=list)
     not_examined: dict[str, str] = field(default_factory=dict)
     output: str = ""
+    losses: int = 1
     fixed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -233,6 +235,7 @@ class Collector(Listener):
         self._fix_variables()
         if rows.variables and not self.backward.applied:
             rows.not_examined["gradients and updates"] = NO_UPDATE
+        rows.losses = self.backward.count()
         rows.fixed = True
 
     def _row_of(self, called: Called) -> LayerSeen:

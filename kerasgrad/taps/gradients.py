@@ -138,6 +138,11 @@ class BackwardPass:
         )
         return _all_reduced({0: total})[0]
 
+    def count(self) -> int:
+        """How many losses there are, each for variables of its own, as those of a GAN; 1 for the parts of one."""
+        targets = {tuple(id(t) for t in tf.nest.flatten(target)) for target, _ in self.losses}
+        return min(len(targets), len({trained for _, trained in self.losses})) or 1
+
     def _scale_of(self, number: int) -> Any:
         return next((self.scales[key] for key in self.losses[number][1] if key in self.scales), None)
 
