@@ -62,8 +62,8 @@ ZOO = {
     "lstm.no_bias.adding": "lstm.adding",
 }
 """Recipes of the zoo that are recorded as sick, and their healthy twins."""
-ADDING = 30
-"""Steps of the adding problem here, in the place of 100: a training has to be short."""
+ADDING, DEPTH = 30, 12
+"""Steps of the adding problem here, in the place of 100, and layers of plain nets, of 20: a case has to be short."""
 
 
 @dataclass
@@ -135,6 +135,8 @@ def of_the_zoo(name: str, seed: int) -> Training:
     if made.task == "adding":
         overrides = {**made.overrides, "input_shape": (ADDING, 2)}
         made = dataclasses.replace(made, overrides=overrides, options={"steps": ADDING}, steps=1000)
+    else:
+        made = dataclasses.replace(made, overrides={**made.overrides, "depth": DEPTH})
     keras.utils.set_random_seed(seed)
     (x, y), (x_test, y_test) = getattr(tasks, made.task)(**made.options)
     model = compile_for(build(made), made)
@@ -198,11 +200,11 @@ def run_one(make: Make, seed: int, twin: float | None) -> dict[str, Any]:
     return outcome | {"label": "cured" if cured else "sick", "seconds": round(time.process_time() - began)}
 
 
-def run_all(folder: Path, chosen: str) -> bool:
+def run_all(folder: Path, chosen: str, seeds: int) -> bool:
     """Runs what is not on disk yet; false if there is more."""
     folder.mkdir(parents=True, exist_ok=True)
     done = 0
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         for name, (make, twin) in cases().items():
             if chosen not in name or _path(folder, name, seed).exists():
                 continue
@@ -252,7 +254,8 @@ def report(folder: Path) -> None:
         f"({100 * low:.0f} to {100 * high:.0f}), of those that a rule warned of in the trial "
         f"{len([o for o in cured if o in detected])} of {len(detected)}. Mean gain: {100 * mean:.0f} points. "
         f"Healthy nets changed: {len(changed)} of {len(healthy)}. Not sick, and not counted: "
-        f"{sum(o['label'] == 'harmless' for o in outcomes)}; failed: {sum(o['label'] == 'failed' for o in outcomes)}.",
+        f"{sum(o['label'] == 'harmless' for o in outcomes)}; failed: {sum(o['label'] == 'failed' for o in outcomes)}. "
+        f"Run so far: {len(outcomes)} of {SEEDS * len(cases())}.",
         "",
         "| case | cured | gain: twin | sick | with the remedy | remedies |",
         "|---|---|---|---|---|---|",
@@ -281,7 +284,8 @@ if __name__ == "__main__":
     parser.add_argument("command", nargs="?", default="report", choices=["run", "report"])
     parser.add_argument("--folder", type=Path, default=Path("logs/prescriptions"))
     parser.add_argument("--case", default="", help="only cases whose name has this in it")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     given = parser.parse_args()
     if given.command == "run":
-        sys.exit(0 if run_all(given.folder, given.case) else AGAIN)
+        sys.exit(0 if run_all(given.folder, given.case, given.seeds) else AGAIN)
     report(given.folder)

@@ -49,13 +49,12 @@ class Inbox:
             self._bytes += taken.bytes
             self._read.append((taken, rows))
 
-    @property
-    def is_due(self) -> bool:
-        """Whether what was read is to be recorded now."""
+    def is_due(self, awaited: int = AT_ONCE) -> bool:
+        """Whether what was read is to be recorded now; `awaited` is the number of samples that somebody waits for."""
         if not self.has_read:
             return False
         waited = time.time() - self._read[0][0].wall_time
-        return len(self._read) >= AT_ONCE or self._bytes > AT_MOST_BYTES or waited > FLUSH_SECONDS / 2
+        return len(self._read) >= min(AT_ONCE, awaited) or self._bytes > AT_MOST_BYTES or waited > FLUSH_SECONDS / 2
 
     def take(self) -> tuple[Rows, list[Taken]]:
         """Gives away the first of what was read, as many as have the same rows; there must be one."""

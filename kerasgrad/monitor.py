@@ -297,7 +297,7 @@ class GradientMonitor(keras.callbacks.Callback):
         """Reads the samples that were taken, all but the newest `keep`; records them at once or when it pays."""
         began = time.perf_counter()
         self._inbox.read(keep)
-        due = at_once or self._inbox.is_due
+        due = at_once or self._inbox.is_due(self._judge.awaits(self._recorder))
         while due and self._inbox.has_read:
             rows, taken = self._inbox.take()
             if self._recorder is None or rows is not self._rows:

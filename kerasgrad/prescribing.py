@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,7 +136,7 @@ def prescribe(
         untreated, diagnosis, run = bench.train((), remedies.plain_copy(model))
         if not untreated.warnings:
             return Prescription(model, None, (untreated,), diagnosis, (), HEALTHY)
-        named = dict(_named(diagnosis, audited))
+        named = _named(diagnosis, audited)
         progress.update(task, total=len(named) + 1)
         trials = [untreated]
         for name in named:
@@ -202,14 +202,23 @@ def _progress(verbose: int) -> Progress:
     return Progress(*columns, console=Console(stderr=True), disable=not verbose, transient=True)
 
 
-def _named(diagnosis: Diagnosis, audited: Diagnosis) -> Iterator[tuple[str, Finding]]:
-    """Remedies with the finding that names them first: those of the gravest, then of the rest, then of the audit."""
-    found: set[str] = set()
+def _named(diagnosis: Diagnosis, audited: Diagnosis) -> dict[str, Finding]:
+    """Remedies with what names them: those of the gravest findings first, then of the rest, then of the audit."""
+    found: dict[str, list[Finding]] = {}
     for finding in (*diagnosis.findings, *audited.findings):
         for name in finding.remedies:
-            if name not in found and name in remedies.REMEDIES and not remedies.REMEDIES[name].is_advice:
-                found.add(name)
-                yield name, finding
+            if name in remedies.REMEDIES and not remedies.REMEDIES[name].is_advice:
+                found.setdefault(name, []).append(finding)
+    return {name: _together(findings) for name, findings in found.items()}
+
+
+def _together(findings: list[Finding]) -> Finding:
+    """The first of the findings that name a remedy, with the layers of all that warn; of all layers if it names none."""
+    first, *others = findings
+    if not first.layers:
+        return first
+    layers = dict.fromkeys([*first.layers, *(p for f in others if f.severity >= Severity.WARNING for p in f.layers)])
+    return dataclasses.replace(first, layers=tuple(layers))
 
 
 def _advised(findings: Any, model: keras.Model) -> tuple[str, ...]:

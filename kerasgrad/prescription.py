@@ -99,6 +99,8 @@ class Prescription:
         lines = [f"{self.diagnosis.model}: {f'take {self.best.name}' if self.best else self.reason}"]
         if self.trials:
             lines.append(self._table())
+        if len(self.trials) > 1:
+            lines.append(RANKED)
         if self.best is not None:
             lines += [f"  {line}" for line in self.best.changed[:SHOWN]]
             lines += [f"  and {len(self.best.changed) - SHOWN} more"] if len(self.best.changed) > SHOWN else []
@@ -118,7 +120,7 @@ class Prescription:
             scores = [f"{trial.scores[name]:.4g}" if name in trial.scores else "" for name in metrics]
             table.add_row(mark, trial.name, trial.reason or rules, *scores)
         out = io.StringIO()
-        Console(file=out, width=WIDTH, no_color=True, highlight=False).print(table)
+        Console(file=out, width=WIDTH, no_color=True, highlight=False, force_jupyter=False).print(table)
         return "\n".join(line.rstrip() for line in out.getvalue().strip("\n").splitlines())
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,5 +134,6 @@ class Prescription:
         }
 
 
+RANKED = "Ranked by the warnings of the model as it is that are left, then by held-out loss; * is taken, + helps, too."
 SHOWN = 6
 """Changes that are listed before the rest is counted."""

@@ -164,6 +164,15 @@ def test_theory_and_measurement_of_a_small_net(activation: str, deviation: float
     assert answer.to_output[-1] == 1 and (activation == "sigmoid") == (answer.factor < 0.3)
 
 
+def test_what_theory_leaves_out_is_left_out_beside_it() -> None:
+    keras.utils.set_random_seed(0)
+    stack = [keras.layers.Dense(64, "tanh") for _ in range(4)]
+    model = keras.Sequential([keras.Input((64,)), *stack, keras.layers.Dense(10, "softmax")])
+    answer = kerasgrad.jacobian(model, numbers(16, 64), inputs=0)
+    assert np.isnan(answer.predicted[-1]) and answer.factor < 0.9 * answer.predicted_factor
+    assert "of the 3 that mean-field theory covers" in repr(answer)
+
+
 def test_where_the_gradient_is_lost() -> None:
     answer = kerasgrad.jacobian(plain("sigmoid", 1.0, 50, 12, 0), numbers(4, 50), inputs=0)
     row = answer.layers.index(answer.lost_at)

@@ -60,6 +60,15 @@ def test_it_suggests_a_rate_at_which_the_problem_is_solved() -> None:
     assert model.fit(x, y, epochs=30, verbose=0).history["loss"][-1] < 0.02 * np.var(y)
 
 
+def test_a_suggestion_at_the_edge_of_the_sweep_is_told() -> None:
+    x, y = problem()
+    early = kerasgrad.lr_range(linear(), x, y, lowest=1e-3, highest=1e-1, steps=40)
+    assert "raise `highest`" in early.warning and early.highest == early.rates[-1]
+    falling = np.array([9.0, 5.0, 3.0, 2.0, 1.9, 1.8, 1.9, 4.0])
+    late = rates.RateSweep(np.geomspace(1e-2, 1.0, 8), falling, falling, 1.0)
+    assert "lower `lowest`" in late.warning and late.suggested == late.rates[0]
+
+
 @pytest.mark.parametrize("trained", [False, True])
 def test_everything_is_put_back(trained: bool) -> None:
     """Bit for bit, also for the training that follows: optimizer, moving averages, seeds, metrics, train function."""

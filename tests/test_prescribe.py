@@ -12,7 +12,7 @@ from keras import layers
 
 import kerasgrad
 from kerasgrad import prescribing
-from kerasgrad.finding import Finding, Severity
+from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.prescription import Trial
 
 RANDOM = np.random.default_rng(0)
@@ -66,6 +66,13 @@ def test_the_table_says_what_was_tried(cured: Any) -> None:
     assert all(trial.reason or trial.scores for trial in found.trials)
 
 
+@pytest.mark.xdist_group("cured")
+def test_the_table_is_there_in_a_notebook_too(cured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = repr(cured[2])
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert repr(cured[2]) == said
+
+
 def test_a_healthy_model_is_left_alone() -> None:
     model = net()
     found = kerasgrad.prescribe(model, X, Y, **GIVEN)
@@ -111,6 +118,28 @@ def test_trials_are_ranked_by_what_is_left_and_then_by_loss() -> None:
         "cured", "cured_slow", "other_loss", "one_left", "quiet_but_worse", "broken", "hardly", "worse", "late"
     ]  # fmt: skip
     assert [t.name for t in ranked if t.helps] == ["cured", "cured_slow", "other_loss", "one_left"]
+
+
+def test_what_several_findings_name_is_treated_in_the_layers_of_all_that_warn() -> None:
+    def finding(severity: Severity, *layers: str) -> Finding:
+        return Finding("ill", severity, "", layers, remedies=("use_he_initializer", "check_labels"))
+
+    error, warning, note = finding(Severity.ERROR, "a"), finding(Severity.WARNING, "a", "b"), finding(Severity.NOTE, "c")
+    named = prescribing._named(Diagnosis((error, note)), Diagnosis((warning,)))
+    assert list(named) == ["use_he_initializer"] and named["use_he_initializer"].layers == ("a", "b")
+    # One that names no layer is about all of them.
+    assert prescribing._named(Diagnosis((finding(Severity.ERROR), warning)), Diagnosis())["use_he_initializer"].layers == ()
+
+
+def test_what_the_audit_warns_of_is_reason_enough() -> None:
+    """Three sigmoids: nothing that a rule would warn of within these steps."""
+    keras.utils.set_random_seed(0)
+    stack = [layers.Dense(16, activation="sigmoid", name=f"hidden{i}") for i in range(3)]
+    model = keras.Sequential([keras.Input((8,)), *stack, layers.Dense(2, activation="softmax", name="end")], name="net")
+    model.compile(keras.optimizers.Adam(5e-3), "sparse_categorical_crossentropy")
+    found = kerasgrad.prescribe(model, X, Y, steps=30, seconds=0, verbose=0)
+    assert "saturating_activation" in [f.rule for f in found.trials[0].warnings] and len(found.trials) > 1
+    assert "Ranked by" in repr(found)
 
 
 def test_two_trainings_of_the_same_copy_are_the_same() -> None:

@@ -20,6 +20,8 @@ from test_modes import FIRST, NOISY, agree, fitted, made, mirrored
 
 import kerasgrad
 from kerasgrad import watching
+from kerasgrad.judging import FIRST as FIRST_JUDGEMENT
+from kerasgrad.rules import Finding, Severity
 
 STEPS = 4
 
@@ -155,6 +157,23 @@ def test_it_asks_for_the_end() -> None:
     assert w.run.findings[0].rule == "non_finite"
 
 
+def test_it_asks_as_soon_as_the_rules_can_tell() -> None:
+    """Samples are recorded many at a time, but none waits that a judgement waits for."""
+
+    @kerasgrad.rules.rule(least=5)
+    def always(seen: Any) -> Any:
+        return [Finding("always", Severity.ERROR, "")]
+
+    case = made("mlp")
+    step, (x, y) = tf.function(own_step(case)), batches(case)[0]
+    with kerasgrad.watch(case.model, update_freq=1, verbose=0, rules=(always,), stop_on="error") as w:
+        steps = 0
+        while not w.should_stop and steps < 100:
+            w.step(step, x, y)
+            steps += 1
+    assert FIRST_JUDGEMENT < steps <= FIRST_JUDGEMENT + 2
+
+
 def test_an_error_of_the_loop_comes_through_and_the_run_is_kept(tmp_path: Path) -> None:
     case = made("mlp")
     x, y = batches(case)[0]
@@ -261,7 +280,8 @@ def test_a_step_that_the_replicas_do_not_share_is_said(caplog: pytest.LogCapture
     x, y = batches(case)[0]
     with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
         assert np.isfinite(float(w.step(twice, x, y)))
-    assert "strategy.run more than once" in caplog.text and int(tf.convert_to_tensor(case.model.optimizer.iterations)) == 2
+    iterations = int(tf.convert_to_tensor(case.model.optimizer.iterations))
+    assert "strategy.run more than once" in caplog.text and iterations == 2
 
 
 @pytest.mark.slow

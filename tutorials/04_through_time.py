@@ -117,7 +117,8 @@ kerasgrad.views.through_time(monitor.run, "rnn1")
 """
 ## The other way: too much
 
-A state that grows by half at each step is a gradient that does, too. Clipping bounds what one step of training can do.
+These recurrent weights stretch the state one and a half times a step. A ReLU lets about half of that through, and still the
+gradient grows on its way back. Clipping bounds what one step of training can do.
 """
 
 explosive = built("simple_rnn.large_recurrent")

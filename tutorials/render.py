@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 NOTEBOOKS = HERE / "notebooks"
 TUTORIALS = sorted(HERE.glob("[0-9]*.py"))
 SECONDS = 1200
+PICTURES = "--InteractiveShellApp.matplotlib=inline"
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 NOISE = re.compile(r"^(WARNING: All log messages|[IWEF]\d{4,} ).*\n?", re.MULTILINE)
 """What TensorFlow's C++ says at its start."""
 
@@ -66,14 +68,14 @@ def render(tutorial: Path) -> None:
     made = [make[kind](text, id=f"cell{number}") for number, (kind, text) in enumerate(cells(source))]
     notebook = nbformat.v4.new_notebook(cells=made)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": folder}}, record_timing=False)
-        client.execute(extra_arguments=["--InteractiveShellApp.matplotlib=inline"])
+        settings = {"resources": {"metadata": {"path": folder}}, "extra_arguments": [PICTURES]}
+        NotebookClient(notebook, timeout=SECONDS, record_timing=False, coalesce_streams=True, **settings).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             output.update({"text": NOISE.sub("", output.text)} if output.output_type == "stream" else {})
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if output.get("text", "-").strip()]
-    notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"], "source": fingerprint(source)}
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}, "source": fingerprint(source)}
     NOTEBOOKS.mkdir(exist_ok=True)
     notebook_of(tutorial).write_text(nbformat.writes(notebook) + "\n")
 

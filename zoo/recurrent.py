@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from kerasgrad.remedies.recurrence import chrono, opened
 from zoo.parts import assemble, check
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
@@ -95,17 +96,6 @@ def recurrent(
 
 def _set_memory_bias(cell: Any, memory_bias: float | str, steps: int) -> None:
     """Writes the biases into the built cell: an initialiser of our own would make saved models need this package."""
-    value = np.array(cell.bias)
-    kept = np.full(cell.units, memory_bias) if isinstance(memory_bias, float | int) else _chrono(cell.units, steps)
-    if isinstance(cell, layers.LSTMCell):  # gates in the order input, forget, candidate, output
-        value[cell.units : 2 * cell.units] = kept
-        if memory_bias == "chrono":
-            value[: cell.units] = -kept
-    else:  # update, reset, candidate; the first of the two rows belongs to the input
-        value[0, : cell.units] = kept
-    cell.bias.assign(value)
-
-
-def _chrono(units: int, steps: int) -> Any:
-    """Biases that make the gates forget over times spread evenly in 1 to T - 1."""
-    return np.log(np.array(keras.random.uniform((units,), 1.0, max(2.0, steps - 1.0))))
+    is_chrono = isinstance(memory_bias, str)
+    kept = chrono(cell.units, steps) if is_chrono else np.full(cell.units, memory_bias)
+    cell.bias.assign(opened(cell.bias, kept, opposite=is_chrono))

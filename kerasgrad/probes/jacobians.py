@@ -60,7 +60,7 @@ class Jacobians:
 
     @property
     def predicted_factor(self) -> float:
-        """The same by mean-field theory; NaN where it does not apply."""
+        """The same by mean-field theory, over the layers that it covers (a softmax is none); NaN where it does not apply."""
         return _factor(self.predicted[1:])
 
     @property
@@ -73,6 +73,10 @@ class Jacobians:
         """The answer: what a layer leaves, where the gradient is lost, and the layers one by one."""
         factor, theory = self.factor, self.predicted_factor
         said = "" if np.isnan(theory) else f" (mean-field theory: {number(theory)})"
+        covered = np.isfinite(self.predicted[1:])
+        if said and not covered.all():
+            same = number(_factor(self.chi[1:][covered]))
+            said = f" (of the {covered.sum()} that mean-field theory covers: {same}, theory: {number(theory)})"
         lines = [f"{len(self.layers)} layers, {self.examples} inputs: a layer leaves {number(factor)} of a gradient{said}."]
         if self.lost_at:
             depth = len(self.layers) - 1 - self.layers.index(self.lost_at)

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
 from kerasgrad.taps import seams
-from kerasgrad.taps.layers import below
+from kerasgrad.taps.layers import RECURRENT, below
 from kerasgrad.views.text import bar, number
 
 ROWS = 10
 """Time steps that the `repr` shows."""
-RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
 
 
 @dataclass(frozen=True, repr=False)

@@ -88,7 +88,18 @@ class RateSweep:
         vanished = f"the first layers get {number(self.depth_ratio)} of the last ones' gradient"
         if self.depth_ratio < VANISHED:
             return f"{flat}, and {vanished}: the rate is not the problem" if self.flat else f"{vanished}; no rate mends that"
-        return f"{flat}: take another range, or the model learns nothing from these data" if self.flat else ""
+        if self.flat:
+            return f"{flat}: take another range, or the model learns nothing from these data"
+        return self._at_the_edge
+
+    @property
+    def _at_the_edge(self) -> str:
+        """What of the answer may lie beyond the sweep; `""` if nothing does."""
+        if self._lowest == len(self.rates) - 1:
+            return f"the loss is least at the last rate, {number(self.highest)}: the sweep ends too early, raise `highest`"
+        if self.suggested == self.rates[0]:
+            return f"the loss falls most steeply at the first rate, {number(self.suggested)}: lower `lowest`"
+        return ""
 
     def __repr__(self) -> str:
         """The answer: the suggestion, and the curve."""

@@ -11,13 +11,13 @@ from kerasgrad.probes.tracing import NORMALIZATIONS, is_weight_layer
 from kerasgrad.remedies.graph import Graph, Seen
 from kerasgrad.remedies.remedy import Given
 from kerasgrad.taps.activations import activation_of
+from kerasgrad.taps.layers import RECURRENT
 
 ACTIVATIONS = (
     keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, keras.layers.ELU,
 )  # fmt: skip
 LEAVES_SHAPES = (*NORMALIZATIONS, *ACTIVATIONS, keras.layers.Dropout)
 """Layers that belong to the layer with a kernel before them."""
-RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional, keras.layers.ConvLSTM2D)
 
 
 @dataclass(frozen=True)

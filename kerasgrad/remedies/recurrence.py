@@ -81,11 +81,7 @@ def set_chrono_bias(given: Given, graph: Graph) -> Edit:
 
     Source: Tallec & Ollivier 2018, Can recurrent neural networks warp time, section 2.1.
     """
-
-    def biases(units: int, steps: int) -> Any:
-        return np.log(np.array(keras.random.uniform((units,), 1.0, max(2.0, steps - 1.0))))
-
-    return _biased(graph, biases, True, "log u", _steps(given))
+    return _biased(graph, chrono, True, "log u", _steps(given))
 
 
 def _steps(given: Given) -> int | None:
@@ -113,24 +109,38 @@ def _biased(graph: Graph, biases: Callable[[int, int], Any], opposite: bool, wor
 
 
 def _set(one: Any, biases: Callable[[int, int], Any], steps: int, opposite: bool) -> Any:
-    units = one.units
-
     def changed(weights: dict[str, Any]) -> dict[str, Any]:
-        found = dict(weights)
-        for name in weights:
-            if name.rpartition("/")[2] != "bias":
-                continue
-            value, kept = np.array(weights[name]), biases(units, steps)
-            if value.ndim == 1 and isinstance(one, keras.layers.LSTM):  # input, forget, candidate, output
-                value[units : 2 * units] = kept
-                if opposite:
-                    value[:units] = -kept
-            else:  # update, reset, candidate; the first of two rows belongs to the input
-                (value[0] if value.ndim == 2 else value)[:units] = kept
-            found[name] = value
-        return found
+        of_gates = [name for name in weights if name.rpartition("/")[2] == "bias"]
+        return weights | {name: opened(weights[name], biases(one.units, steps), opposite) for name in of_gates}
 
     return changed
+
+
+def chrono(units: int, steps: int) -> Any:
+    """Biases of gates that forget over times spread evenly in 1 to T - 1, `[units]`."""
+    return np.log(np.array(keras.random.uniform((units,), 1.0, max(2.0, steps - 1.0))))
+
+
+def opened(bias: Any, kept: Any, opposite: bool) -> Any:
+    """The bias of an LSTM or GRU with that of the gate that keeps the memory set.
+
+    Args:
+        bias: as Keras has it: `[4 units]` of an LSTM (input, forget, candidate, output), `[2, 3 units]` or `[3 units]` of a
+            GRU (update, reset, candidate; the first of two rows belongs to the input).
+        kept: what the gate is to begin with, `[units]`.
+        opposite: whether an LSTM's input gate is to begin with the opposite.
+
+    Returns:
+        Another array of the same shape.
+    """
+    value, units = np.array(bias), len(kept)
+    if value.shape == (4 * units,):
+        value[units : 2 * units] = kept
+        if opposite:
+            value[:units] = -kept
+    else:
+        (value[0] if value.ndim == 2 else value)[:units] = kept
+    return value
 
 
 REMEDIES = (

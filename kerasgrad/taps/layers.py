@@ -20,7 +20,7 @@ Guard = Callable[[], AbstractContextManager[None]]
 """Within it a failure of the taps is noted and goes no further."""
 
 _PER_STEP_LAYERS = (keras.layers.RNN, keras.layers.TimeDistributed)
-_RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
+RECURRENT = (keras.layers.RNN, keras.layers.Bidirectional)
 _WRAPPERS = (keras.layers.Wrapper, keras.layers.Bidirectional)
 
 
@@ -131,7 +131,7 @@ class ForwardPass:
             self.called[id(frame.layer)] = entry
         entry.has_sublayers = entry.has_sublayers or bool(frame.inside)
         entry.parts += parts
-        if isinstance(frame.layer, _RECURRENT) and not any(isinstance(f.layer, _RECURRENT) for f in self._frames):
+        if isinstance(frame.layer, RECURRENT) and not any(isinstance(f.layer, RECURRENT) for f in self._frames):
             entry.time_input = entry.time_input or _time_input(args, kwargs)
         self._tell_outer([*frame.inside, entry])
 

@@ -47,7 +47,7 @@ def show(run: Run, diagnosis: Diagnosis | None = None, file: TextIO | None = Non
         diagnosis: what the rules say of it: printed first, and its layers are marked in the table.
         file: where to; standard output if None.
     """
-    console = Console(file=file, highlight=False)
+    console = Console(file=file, highlight=False, force_jupyter=False)
     judged = [] if diagnosis is None else [Text(findings(diagnosis) + "\n")]
     for text in judged:
         for word, style in _STYLES.items():
@@ -175,7 +175,11 @@ def bar(value: float, among: Any) -> str:
 def plain(renderable: RenderableType) -> str:
     """What rich draws as plain text, at most `WIDTH` columns."""
     out = io.StringIO()
-    Console(file=out, width=WIDTH, force_terminal=False, color_system=None, legacy_windows=False).print(renderable)
+    # In a notebook rich would hand it to the notebook, and leave the text empty.
+    console = Console(
+        file=out, width=WIDTH, force_terminal=False, force_jupyter=False, color_system=None, legacy_windows=False
+    )
+    console.print(renderable)
     return "\n".join(line.rstrip() for line in out.getvalue().rstrip().splitlines())
 
 
