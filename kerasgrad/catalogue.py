@@ -121,6 +121,13 @@ STATISTICS: tuple[Statistic, ...] = (
     Statistic("iteration", "overall", "updates", "that optimizer's own counter before the step"),
     Statistic("sample_seconds", "overall", "s", "what this sample cost: its step less a usual step, and its bookkeeping"),
     Statistic("overhead", "overall", "1", "share of the training time so far that was spent on samples, tracing apart"),
+    # In the event file those of the whole model are one vector in this order: what comes new comes last.
+    Statistic(
+        "examples",
+        "overall",
+        "count",
+        "length of the first axis of the first tensor with axes that the step is given, summed over replicas: its batch",
+    ),
 )
 
 

@@ -99,3 +99,4 @@ class Observation:
     loss_scale: Tensor | None = None
     learning_rate: Tensor | None = None
     iteration: Tensor | None = None
+    examples: Tensor | int | None = None

@@ -119,7 +119,7 @@ def said_of_failure(error: Exception) -> str:
 def effect_of_failure(error: Exception) -> str:
     """What a failure of the monitor means for the training."""
     if isinstance(error, tf.errors.OpError):  # in a step that had begun
-        return "Training goes on with the next batch; whether this one's update was made TensorFlow does not say."
+        return "Training goes on; whether the update of that step was made TensorFlow does not say."
     return "Training is not affected."
 
 

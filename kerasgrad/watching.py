@@ -22,7 +22,7 @@ from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.replicas import across, agreed, is_chief, workers
-from kerasgrad.taps.train_step import observed
+from kerasgrad.taps.train_step import is_of_taps, observed
 
 
 def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any) -> Watch:
@@ -155,7 +155,7 @@ class _Driven(GradientMonitor):
                 outputs, measured = twin.function(*args, **kwargs)
         except Exception as error:
             # While a graph is traced nothing of the step has run: it can still be run as it is.
-            if twin.traced or not seams.is_traced(step) or isinstance(error, tf.errors.OpError):
+            if not is_of_taps(error) and (twin.traced or not seams.is_traced(step) or isinstance(error, tf.errors.OpError)):
                 raise
             outputs = step(*args, **kwargs)  # an error of the user's own comes again here
             self._fail(error)

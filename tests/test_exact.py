@@ -172,5 +172,6 @@ def test_equals_twin(name: str) -> None:
     check_variables(run, model, {id(v): g for v, g in zip(model.trainable_variables, gradients, strict=True)}, before)
     check_layers(run, outputs, signals, model)
     close("loss", run.overall("loss")[0], float(loss), abs(float(loss)))
+    assert run.overall("examples")[0] == len(keras.tree.flatten(first(case.x))[0])
     total = np.sqrt(sum(np.square(g).sum() for g in gradients if g is not None))
     close("gradient_norm", run.overall("gradient_norm")[0], float(total), float(total))

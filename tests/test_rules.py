@@ -24,8 +24,8 @@ import zoo.recipes
 from kerasgrad import catalogue, remedies, rules
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.initial import gates as gates_of
 from kerasgrad.rules.rule import Rule
-from kerasgrad.rules.short_memory import gates as gates_of
 from kerasgrad.run import Run, Sample, Schema
 
 FOLDER = Path(rules.__file__).parent
@@ -124,6 +124,17 @@ def too_low(t: dict[Any, Any]) -> Run:
     return made(stuck(t))
 
 
+def too_high_to_settle(t: dict[Any, Any]) -> Run:
+    t["layer", "update_ratio"][:3] = 0.2
+    t["overall", "loss"] = np.linspace(2.3, 1.2, 80)
+    return made(t, {"history": {"step": [120, 240], "loss": [1.8, 1.2]}})
+
+
+def few_examples(t: dict[Any, Any]) -> Run:
+    t["overall", "examples"][:] = 2
+    return made(stuck(t), {"batch_normalised": True})
+
+
 def clipping(t: dict[Any, Any]) -> Run:
     t["layer", "gradient_norm_clipped"] = t["layer", "gradient_norm"] * 1e-3
     return made(stuck(t))
@@ -157,6 +168,11 @@ def blown_up(t: dict[Any, Any]) -> Run:
 
 def jumping(t: dict[Any, Any]) -> Run:
     t["layer", "activation_std"][:, 3:] *= 500
+    return made(stuck(t))
+
+
+def all_ones(t: dict[Any, Any]) -> Run:
+    t["variable", "weight_norm"][:, ::2] *= 5
     return made(stuck(t))
 
 
@@ -245,6 +261,8 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (frozen, "frozen_layer", "layer1", 0),
     (unbalanced, "unbalanced_layers", "layer3", 0),
     (too_high, "rate_too_high", "", 0),
+    (too_high_to_settle, "rate_too_high", "", 0),
+    (few_examples, "small_batch", "", 0),
     (too_low, "rate_too_low", "", 0),
     (clipping, "clipping_always", "", 0),
     (dead, "dead_units", "layer2", 0),
@@ -253,6 +271,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (saturated, "saturated_units", "layer2", 0),
     (blown_up, "exploding_activation", "layer2", 0),
     (jumping, "exploding_activation", "layer3", 0),
+    (all_ones, "exploding_activation", "layer0", 0),
     (shrunk, "collapsing_activation", "layer2", 0),
     (zeroed, "collapsing_activation", "layer0", 0),
     (unscaled, "unscaled_inputs", "layer0", 0),
@@ -359,6 +378,77 @@ def test_every_rule_but_one_has_a_sick_run() -> None:
     assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == {"short_memory"}
 
 
+def test_weights_that_begin_at_zero_have_no_ratio() -> None:
+    run = too_high_to_settle(healthy())
+    from_zero = tables_of(run)
+    from_zero["layer", "update_ratio"][0, :4] = np.nan
+    from_zero["layer", "update_ratio"][1:3, 4:] = 1e-3
+    from_zero["layer", "update_ratio"][0, 4:] = 1e-3
+    assert not rules.rate_too_high(made(from_zero, run.facts))
+
+
+@pytest.mark.parametrize(
+    ("examples", "facts", "learns", "severity"),
+    [
+        (2, {"batch_normalised": True}, True, Severity.NOTE),
+        (8, {"batch_normalised": True}, False, None),
+        (8, {"batch_normalised": True, "replicas": 2}, False, Severity.WARNING),
+        (2, {}, False, Severity.NOTE),
+        (2, {}, True, None),
+        (4, {"batch_normalised": True, "history": {"step": [1, 2, 3], "loss": [2.3, 2.3, 2.3]}}, False, None),
+    ],
+)
+def test_a_small_batch_is_a_warning_where_it_is_normalised_and_does_harm(
+    examples: int, facts: dict[str, Any], learns: bool, severity: Severity | None
+) -> None:
+    tables = healthy() if learns else stuck(healthy())
+    tables["overall", "examples"][:] = examples
+    tables["overall", "examples"][-1] = 1  # an epoch's last batch
+    assert [f.severity for f in rules.small_batch(made(tables, facts))] == ([] if severity is None else [severity])
+    old = tables | {("overall", "examples"): np.full(80, np.nan)}
+    assert "how many examples" in kerasgrad.diagnose(made(old, facts)).not_examined["small_batch"]
+
+
+def test_a_linear_output_of_classes_is_forgiven_only_if_nearly_all_is_learnt() -> None:
+    for kind, now, severity in (("linear", 0.6, Severity.WARNING), ("linear", 0.1, Severity.NOTE)):
+        tables = healthy()
+        tables["overall", "loss"] = np.linspace(2.3, now, 80)
+        assert [f.severity for f in rules.last_activation(made(tables, last=kind))] == [severity]
+
+
+def test_many_flat_ends_and_nothing_held_out_is_a_warning() -> None:
+    tables = healthy(activation="tanh")
+    tables["layer", "saturated_fraction"][:, 2:4] = 0.8
+    history = {"step": [20, 40, 60, 80], "loss": [1.5, 0.9, 0.3, 0.1], "val_loss": [2.2, 2.2, 2.3, 2.4]}
+    found = [rules.saturated_units(made(tables, facts, activation="tanh"))[0] for facts in ({"history": history}, {})]
+    assert [f.severity for f in found] == [Severity.WARNING, Severity.NOTE] and found[0].starts_at == "layer2"
+
+
+@pytest.mark.parametrize(("each", "found"), [(0.5, ["cell"]), (0.22, [])])
+def test_a_gate_that_begins_closed_shows_in_the_first_samples(each: float, found: list[str]) -> None:
+    """0.22 orders of magnitude a step is what a GRU begins with; later on both signals are level."""
+    schema = Schema(("cell", "out"), ("cell/kernel", "out/kernel"), (0, 1), (9, 9), ("recurrent", "softmax"), {}, ("cell",))
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+    for step in range(20):
+        over_time = 10 ** (-each * np.arange(8.0)[::-1]) if step < 8 else np.ones(8)
+        run.append(Sample(step, 0.0, {}, {}, {"loss": 2.2, "gradient_norm": 1.0}, {"cell": over_time.astype(np.float32)}))
+    assert [f.starts_at for f in rules.diagnose(run).of(Severity.WARNING) if f.rule == "short_memory"] == found
+
+
+@pytest.mark.parametrize(("gain", "found"), [(1.5, ["cell"]), (1.0, [])])
+def test_a_state_that_grows_at_each_step(gain: float, found: list[str]) -> None:
+    layer = keras.layers.SimpleRNN(16, recurrent_initializer=keras.initializers.Orthogonal(gain))
+    keras.Sequential([keras.Input((9, 4)), layer])
+    variables = tuple(f"cell/{v.name}" for v in layer.trainable_variables)
+    sizes = tuple(math.prod(v.shape) for v in layer.trainable_variables)
+    run = Run(Schema(("cell",), variables, (0,) * 3, sizes, ("recurrent",), {}, ()), {})
+    norms = {"weight_norm": np.array([np.linalg.norm(v) for v in layer.trainable_variables], np.float32)}
+    for step in range(9):
+        of_layers = {name: np.ones(1, np.float32) for name in ("activation_mean", "activation_std")}
+        run.append(Sample(step, 0.0, of_layers, norms, {"loss": 2.0, "gradient_norm": 1.0}))
+    assert [f.starts_at for f in rules.exploding_activation(run)] == found
+
+
 @pytest.mark.parametrize("steep", [True, False])
 def test_short_memory(steep: bool) -> None:
     schema = Schema(("cell", "out"), ("cell/kernel", "out/kernel"), (0, 1), (9, 9), ("recurrent", "softmax"), {}, ("cell",))
@@ -424,6 +514,14 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
 
 
+def test_an_output_that_is_constant_since_a_layer_is_dead_is_no_place_of_its_own() -> None:
+    tables = stuck(healthy(), 0.69)
+    tables["layer", "activation_zeros"][:, 2] = 1.0
+    tables["layer", "activation_std"][:, -1] = 0
+    run = made(tables, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
+    assert [f.starts_at for f in warnings_of(run) if f.starts_at] == ["layer2"]
+
+
 def test_no_signal_at_all_is_called_nothing() -> None:
     """Zero has no logarithm; what stands for it there must not come out as 2.3e-299."""
     tables = stuck(healthy())
@@ -445,7 +543,7 @@ def thrown_up_and_dead(t: dict[Any, Any]) -> Run:
     t["layer", "activation_zeros"][4:, 2] = 1.0
     t["layer", "gradient_norm"][4:, :3] = 0.0
     t["layer", "signal_rms"][4:, :3] = 0.0
-    return made(t, {"loss_function": ""})
+    return made(t, {"loss_function": ""}, last="linear")
 
 
 def test_the_first_finding_is_the_cause_and_its_first_remedy_can_help() -> None:
@@ -545,6 +643,15 @@ def test_the_mean_of_the_only_epoch_is_not_how_it_is_now() -> None:
     tables["overall", "loss"] = np.concatenate([np.linspace(5.0, 3.0, 40), np.linspace(3.0, 1.7, 40)])
     one = made(tables, {"history": {"step": [80], "loss": [float(tables["overall", "loss"].mean())]}})
     assert Evidence(one).learning.now < 1.9 and Evidence(one).learning.late_fall > 0.05 and not warnings_of(one)
+
+
+@pytest.mark.parametrize(("last", "now", "gain"), [("softmax", 2.1, 0.09), ("softmax", 60.0, 0.97), ("linear", 2.1, 0.999)])
+def test_a_loop_of_ones_own_that_ends_in_a_softmax_is_taken_for_cross_entropy(last: str, now: float, gain: float) -> None:
+    """The loss that the first steps threw up says nothing of what was learnt; a sum over the batch is out of range."""
+    tables = healthy()
+    tables["overall", "loss"] = np.concatenate([np.full(10, 2100.0), np.full(70, now)])
+    run = made(tables, {"loss_function": ""}, last=last)
+    assert Evidence(run).learning.gain == pytest.approx(gain, abs=0.01)
 
 
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:

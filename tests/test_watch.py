@@ -110,6 +110,7 @@ def test_a_traced_method_with_autograph(tmp_path: Path) -> None:
         w.end_epoch(loss=1.0, val_loss=2.0)
     assert w._monitor._failure is None and w.run.steps.tolist() == [0, 2] and w.run.facts["batches"] == STEPS
     assert w.run.facts["history"] == {"step": [STEPS], "loss": [1.0], "val_loss": [2.0]}
+    assert w.run.overall("examples").tolist() == [BATCH, BATCH], "which this step's signature leaves open"
     agree(w.run, kerasgrad.Run.load(tmp_path / "mine"), 0)
 
 
@@ -188,6 +189,23 @@ def test_a_failure_of_the_taps_ends_the_watching_only(
     assert [record.message for record in caplog.records if "watching stopped" in record.message and "taps" in record.message]
 
 
+def test_an_operation_of_ours_that_fails_does_not_end_the_loop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(seen: Any, **options: Any) -> Any:
+        tf.debugging.assert_less(tf.shape(seen.layers[0].parts[0].output)[0], 0)
+        return measure(seen, **options)
+
+    measure = watching.measure
+    monkeypatch.setattr(watching, "measure", failing)
+    case = made("mlp")
+    step = tf.function(own_step(case))
+    with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
+        for x, y in batches(case):
+            assert np.isfinite(float(w.step(step, x, y)))
+    assert "assertion failed" in caplog.text and "Training goes on" in caplog.text
+
+
 def shared_step(case: Case, strategy: Any, inner: Callable[..., Any] = lambda step: step) -> Callable[..., Any]:
     """A step on several replicas, as the guides of TensorFlow write it: each takes its share of the mean."""
     model, optimizer = case.model, case.model.optimizer
@@ -243,7 +261,7 @@ def test_a_step_that_the_replicas_do_not_share_is_said(caplog: pytest.LogCapture
     x, y = batches(case)[0]
     with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
         assert np.isfinite(float(w.step(twice, x, y)))
-    assert "strategy.run more than once" in caplog.text and int(case.model.optimizer.iterations) == 2
+    assert "strategy.run more than once" in caplog.text and int(tf.convert_to_tensor(case.model.optimizer.iterations)) == 2
 
 
 @pytest.mark.slow

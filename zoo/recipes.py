@@ -16,9 +16,9 @@ FAST_ADAM: Options = {"class_name": "Adam", "config": {"learning_rate": 3e-3}}
 SGD: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05}}
 MOMENTUM: Options = {"class_name": "SGD", "config": {"learning_rate": 0.05, "momentum": 0.9}}
 
-COLLAPSING, DEAD, EXPLODING = "collapsing_activation", "dead_units", "exploding_gradient"
+COLLAPSING, DEAD, EXPLODING = "collapsing_activation", "dead_units", "exploding_activation"
 NON_FINITE, NOT_DECREASING, PLATEAU = "non_finite", "loss_not_decreasing", "plateau"
-RATE_TOO_HIGH, VANISHING = "rate_too_high", "vanishing_gradient"
+RATE_TOO_HIGH, SATURATED, VANISHING = "rate_too_high", "saturated_units", "vanishing_gradient"
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def _adding(model: str) -> Recipe:
     return Recipe(model, "adding", shape, optimizer=FAST_ADAM, steps=2000, weights=True, compiled=True)
 
 
-def _order(model: str, optimizer: Options) -> Recipe:
+def _order(model: str, *expected: str, optimizer: Options) -> Recipe:
     shape = {"input_shape": (50,), "vocabulary": 6, "outputs": 4, "output_activation": "softmax"}
-    return Recipe(model, "temporal_order", shape, {"steps": 50}, optimizer, steps=1500, compiled=True)
+    return Recipe(model, "temporal_order", shape, {"steps": 50}, optimizer, steps=1500, expected=expected, compiled=True)
 
 
 def _cifar(model: str, *expected: str, steps: int = 300, **overrides: Any) -> Recipe:
@@ -88,7 +88,7 @@ RECIPES: Mapping[str, Recipe] = {
     "plain.sigmoid": _digits("plain.sigmoid", VANISHING, weights=True),
     "plain.sigmoid_batch_norm": _digits("plain.sigmoid_batch_norm"),
     "plain.tanh": _digits("plain.tanh", weights=True),
-    "plain.tanh_normal": _digits("plain.tanh_normal", EXPLODING),
+    "plain.tanh_normal": _digits("plain.tanh_normal", EXPLODING, SATURATED),
     "plain.tanh_small": _digits("plain.tanh_small", COLLAPSING, NOT_DECREASING, VANISHING),
     "plain.tanh_lecun": _digits("plain.tanh_lecun"),
     "plain.tanh_orthogonal": _digits("plain.tanh_orthogonal"),
@@ -116,9 +116,10 @@ RECIPES: Mapping[str, Recipe] = {
     "lstm.chrono.adding": _adding("lstm.chrono"),
     "gru.adding": _adding("gru.last"),
     "gru.chrono.adding": _adding("gru.chrono"),
-    "simple_rnn.large_recurrent": _order("simple_rnn.large_recurrent", optimizer=FAST_ADAM),
+    "simple_rnn.large_recurrent": _order("simple_rnn.large_recurrent", EXPLODING, "short_memory", optimizer=FAST_ADAM),
     "simple_rnn.large_recurrent.clipped": _order(
         "simple_rnn.large_recurrent",
+        EXPLODING,
         optimizer={"class_name": "Adam", "config": {"learning_rate": 3e-3, "global_clipnorm": 1.0}},
     ),
     "lstm.order": _order("lstm.last", optimizer=FAST_ADAM),

@@ -15,6 +15,7 @@ from kerasgrad.run import Run
 from kerasgrad.statistics.measure import measure as moments
 from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps.collector import Collector, Layers, Rows, chooses
+from kerasgrad.taps.reading import examples
 
 NO_UPDATE = "one batch was measured, and no update was made"
 
@@ -52,6 +53,7 @@ def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
     collector, packing = Collector(model, rows, selected), Packing()
     with preserved(model):
         step_without_update(model, data, collector)
+        collector.examples = examples(data)
         for applied in collector.backward.applied.values():
             applied.after = None
         packed = packing.pack(moments(collector.observation(), compiled=False, histograms=False))

@@ -32,6 +32,7 @@ from kerasgrad.rules.rate_too_low import rate_too_low
 from kerasgrad.rules.rule import Rule, Verdict, rule
 from kerasgrad.rules.saturated_units import saturated_units
 from kerasgrad.rules.short_memory import short_memory
+from kerasgrad.rules.small_batch import small_batch
 from kerasgrad.rules.stuck_metric import stuck_metric
 from kerasgrad.rules.unbalanced_layers import unbalanced_layers
 from kerasgrad.rules.unscaled_inputs import unscaled_inputs
@@ -40,9 +41,9 @@ from kerasgrad.run import Run
 
 DEFAULT: tuple[Rule, ...] = (
     non_finite, disconnected, last_activation, unscaled_inputs, exploding_activation, collapsing_activation, rate_too_high,
-    rate_too_low, clipping_always, dead_units, saturated_units, dormant_units, vanishing_gradient, exploding_gradient,
-    short_memory, frozen_layer, unbalanced_layers, constant_output, loss_not_decreasing, plateau, oscillating_loss,
-    diverging_loss, overfitting, stuck_metric,
+    rate_too_low, small_batch, clipping_always, dead_units, saturated_units, dormant_units, vanishing_gradient,
+    exploding_gradient, short_memory, frozen_layer, unbalanced_layers, constant_output, loss_not_decreasing, plateau,
+    oscillating_loss, diverging_loss, overfitting, stuck_metric,
 )  # fmt: skip
 """All rules of this package, causes before effects."""
 

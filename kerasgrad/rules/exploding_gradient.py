@@ -4,7 +4,8 @@ What it sees: (1) the signal at the first layers against the last; (2) the gradi
 start, while the loss has not fallen.
 Why it hurts: the lower layers are thrown about by steps that the upper ones cannot follow; in the end numbers overflow.
 Threshold and source: growth of 4 orders of magnitude through depth, or of 3 over time with a loss above that of the
-start. Elsewhere first / last > 70 (AutoTrainer) fires on many nets that learn. Both need a gain below 0.7.
+start. Elsewhere first / last > 70 (AutoTrainer) fires on many nets that learn. Both need a gain below 0.7; through depth
+that on held-out data counts too, since such a net may learn its examples by heart and nothing else.
 Known false alarms: large gradients everywhere, as from unscaled targets, are not growth and are not reported.
 Remedies: clip_gradients, clip_gradients_adaptively, lower_learning_rate, use_he_initializer, add_normalization; where the
 run shows that weights begin too large (`rules.causes`), use_he_initializer or use_glorot_initializer first.
@@ -30,9 +31,9 @@ FIRST = 10
 @rule("layer/signal_rms", "overall/gradient_norm", least=5)
 def exploding_gradient(seen: Evidence) -> Verdict:
     """Judges growth through depth and over time."""
-    if not seen.learning.poor(GAIN):
-        return []
-    return [*_through_depth(seen), *_over_time(seen)][:1]
+    through_depth = _through_depth(seen) if seen.learning.useless(GAIN) else []
+    over_time = _over_time(seen) if seen.learning.poor(GAIN) else []
+    return [*through_depth, *over_time][:1]
 
 
 CAUSES = (

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, log10
+from kerasgrad.run import Run
 
 POSITIVE = ("softmax", "sigmoid", "hard_sigmoid")
 BOUNDED = (*POSITIVE, "tanh")
@@ -45,6 +46,36 @@ def kernel_scale(seen: Evidence) -> Any:
             # norm / sqrt(size) is the RMS, size / units the fan-in.
             scale[row] = norms[kernels[0]] / np.sqrt(units[0])
     return scale
+
+
+def recurrent_scale(seen: Evidence) -> Any:
+    """rms(u) sqrt(units) of each SimpleRNN's recurrent kernel at the first sample, `[layers]`; NaN for all other layers.
+
+    It is about its spectral radius, by how much the state grows in a step: 1 for orthogonal and Glorot's kernels.
+    """
+    run, scale = seen.run, np.full(len(seen.run.layers), np.nan)
+    norms = seen.variable("weight_norm")[0]
+    for i, (path, owner) in enumerate(zip(run.variables, seen.owners, strict=True)):
+        if owner >= 0 and path.endswith("/recurrent_kernel") and gates(run, run.layers[owner]) == 1:
+            scale[owner] = norms[i] / run.schema.sizes[i] ** 0.25
+    return scale
+
+
+def gates(run: Run, path: str) -> int:
+    """How many kernels a recurrent layer has side by side: 1 (SimpleRNN), 3 (GRU), 4 (LSTM); 0 where it cannot be told.
+
+    Of U units with g of them the recurrent kernel has g U^2 entries and the bias g U, or 2 g U in Keras' usual GRU: the
+    bias's squared is g or 4 g times the other.
+    """
+    row = run.layers.index(path) if path in run.layers else -1
+    sizes: dict[str, int] = {}
+    for variable, owner, size in zip(run.variables, run.schema.owners, run.schema.sizes, strict=True):
+        if owner == row:
+            sizes.setdefault(variable.rpartition("/")[2], size)
+    if not {"recurrent_kernel", "bias"} <= sizes.keys():
+        return 0
+    times = sizes["bias"] ** 2 / sizes["recurrent_kernel"]
+    return {1.0: 1, 3.0: 3, 12.0: 3, 4.0: 4}.get(times, 0)
 
 
 def finding(

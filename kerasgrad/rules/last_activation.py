@@ -7,7 +7,9 @@ Threshold and source: none; the table below. Keras 3 takes cross-entropies from 
 leaves behind, whatever that activation was: `Dense(1, activation="softmax")` trains with the loss of a sigmoid and
 predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
 lie beyond what the activation can give.
-Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7.
+Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7. A softmax in the
+model's own `call`, behind the last layer, is not seen: a categorical cross-entropy of what is no probability is a warning
+with a gain below 0.9. Of cross-entropies the gain on held-out data counts too.
 Remedies: use_sigmoid, use_softmax, use_linear_output, scale_targets, set_from_logits, use_binary_crossentropy; check_labels
 where a cross-entropy is below 0, check_loss where classes are trained with an absolute error.
 References: DeepFD's and NeuraLint's lists of faults; Bishop 2006, section 5.2, on pairs of loss and activation.
@@ -22,7 +24,7 @@ from kerasgrad.rules.evidence import NO_OUTPUT, Evidence
 from kerasgrad.rules.learning import of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
 
-GAIN = 0.7
+GAIN, GAIN_CERTAIN = 0.7, 0.9
 _ONE, _TWO = ("sigmoid", "hard_sigmoid", "softmax"), ("tanh", "hard_tanh")
 FARTHEST = {
     "mean_squared_error": dict.fromkeys(_ONE, 1.0) | dict.fromkeys(_TWO, 4.0),
@@ -82,9 +84,17 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
     ):
         severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax", "check_loss")
         said = f"Accuracy is reported for a {kind} output that is trained with {loss}."
-    if severity is Severity.WARNING and seen.broken is None and not seen.learning.poor(GAIN):
+    if severity is Severity.WARNING and seen.broken is None and not _does_harm(seen, kind, loss, logits):
         severity = Severity.NOTE
     return severity, said, remedies
+
+
+def _does_harm(seen: Evidence, kind: str, loss: str, logits: bool) -> bool:
+    """Whether so little was learnt that it is no choice."""
+    if "crossentropy" not in loss:
+        return seen.learning.poor(GAIN)
+    certain = "categorical" in loss and not logits and kind in ("linear", *NO_PROBABILITIES)
+    return seen.learning.useless(GAIN_CERTAIN if certain else GAIN)
 
 
 def misfit(kind: str, units: int, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:

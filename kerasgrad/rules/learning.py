@@ -11,6 +11,7 @@ learnt, 0 for the constant prediction, 1 for a perfect one. It is estimated from
 | squared error | var / (var + loss), var of the output: R^2 where predictions are means (Murphy 1973, resolution) |
 | absolute error | the same with the mean absolute deviation of a normal output, 0.8 x its deviation |
 | any other | 1 - loss now / loss at the start |
+| not known, as in a loop of one's own | of a softmax over K units, and up to log K: as cross-entropy; else as any other |
 
 Of a model that has gone blind, see `is_blind`, it is at most 0, whatever the loss says: one that the first steps threw up
 may have come down a thousandfold.
@@ -38,6 +39,8 @@ LASTING = 3
 """Epochs at the end that say how held-out data fare: BatchNormalization predicts badly at first, as its statistics lag."""
 
 
+ROUGHLY = 1.1
+"""What a cross-entropy that has learnt nothing may have of that of a constant prediction."""
 MANY, STEADY = 10, 0.9
 """Epochs that it takes to call a fall steady, and the share of them in which the loss falls."""
 
@@ -177,8 +180,11 @@ def _gain(run: Run, index: Any, start: float, now: float) -> tuple[float, float]
     # By default most samples are of the first steps: how the output is now only those of the second half say.
     late = index[np.searchsorted(run.steps[index], run.steps[index[-1:]].sum() / 2) :][-LAST:]
     mean, deviation = (_late(run, f"activation_{what}", late) for what in ("mean", "std"))
+    classes = outputs(run)
+    if not name and classes > 1 and run.schema.activations[output_row(run)] == "softmax":
+        # Other losses of a softmax, such as a squared error, come out as learnt; sums over a batch are out of range.
+        name = "categorical_crossentropy" if 0 < now <= ROUGHLY * math.log(classes) else ""
     if "categorical_crossentropy" in name:
-        classes = outputs(run)
         constant = math.log(classes) if classes > 1 else math.nan
         return constant, max(1 - now / constant, _by_accuracy(run, classes))
     if "binary_crossentropy" in name:

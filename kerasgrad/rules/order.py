@@ -20,6 +20,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "exploding_gradient": ("non_finite", "exploding_activation"),
     "unbalanced_layers": ("disconnected", *_OF_LAYERS),
     "frozen_layer": ("disconnected", *_OF_LAYERS),
+    "constant_output": ("non_finite", "dead_units", "saturated_units"),
 }
 """By ailment those that bring it about."""
 SYMPTOMS = frozenset({"loss_not_decreasing", "plateau", "oscillating_loss", "diverging_loss", "overfitting", "stuck_metric"})

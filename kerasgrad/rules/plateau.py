@@ -79,4 +79,4 @@ def _holds(learning: Learning) -> bool:
 
 def _is_linear(seen: Evidence) -> bool:
     """Whether several layers with weights have nothing between them that is not linear."""
-    return len(seen.learners) > 1 and set(seen.run.schema.activations[:-1]) == {"linear"}
+    return seen.output >= 0 and len(seen.learners) > 1 and set(seen.run.schema.activations[:-1]) == {"linear"}

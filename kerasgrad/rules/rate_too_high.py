@@ -1,9 +1,11 @@
 """Learning rate too high: each step moves the weights by as much as they are large.
 
-What it sees: the update-to-weight ratio of the median layer in the first steps, and now.
+What it sees: the update-to-weight ratio of the median layer in the first steps, and now. Layers whose weights begin at
+zero have no ratio yet and do not count.
 Why it hurts: the loss is followed for a step only if the step is small; beyond, weights are thrown about.
-Threshold and source: above 0.5 in one of the first steps, or above 0.1 now, with a gain below 0.8; about 1e-3 is usual
-(Karpathy 2022), TheDeepChecker allows 0.1, SageMaker Debugger 10.
+Threshold and source: above 0.5 in one of the first steps, or above 0.1 now, with a gain below 0.8; above 0.1 in one of
+the first steps, and after 200 batches still a gain below 0.7. About 1e-3 is usual (Karpathy 2022), TheDeepChecker allows
+0.1, SageMaker Debugger 10.
 Known false alarms: small nets trained fast may begin with 0.1; a net that learns is left in peace. Targets in the hundreds
 want such steps, and noise may keep the gain low: a loss that falls steadily makes it a note.
 Remedies: lower_learning_rate, warm_up, clip_gradients.
@@ -20,6 +22,8 @@ from kerasgrad.rules.rule import Verdict, rule
 
 EARLY, NOW = 0.5, 0.1
 GAIN = 0.8
+LASTING, GAIN_LASTING, BATCHES = 0.1, 0.7, 200
+"""What in the first steps is too much if the net has not come over it after so many batches."""
 LEARNT = 0.3
 """A gain from which on a loss that falls steadily shows that the rate does no harm."""
 FIRST = 5
@@ -30,15 +34,20 @@ FIRST = 5
 def rate_too_high(seen: Evidence) -> Verdict:
     """Judges the median layer."""
     table = seen.layer("update_ratio")[:, seen.learners]
+    table = table[:, np.isfinite(table[0])]
     typical = median(table.T) if table.shape[1] else np.full(len(seen), np.nan)
     early, now = (float(np.nanmax(part, initial=0.0)) for part in (typical[:FIRST], median(typical[seen.late])[None]))
-    if (early < EARLY and now < NOW) or not seen.learning.poor(GAIN):
+    for value, threshold, gain, batches in (
+        (early, EARLY, GAIN, 0), (now, NOW, GAIN, 0), (early, LASTING, GAIN_LASTING, BATCHES)
+    ):  # fmt: skip
+        if value >= threshold and seen.learning.poor(gain) and seen.learning.batches >= batches:
+            break
+    else:
         return []
-    value, threshold = (early, EARLY) if early >= EARLY else (now, NOW)
     rate = median(seen.overall("learning_rate"))
     with_rate = "" if np.isnan(rate) else f" at a learning rate of {rate:.2g}"
     said = f"A step moves the weights of the median layer by {value:.2g} of their size{with_rate}; 0.001 is usual."
-    since = int(seen.steps[0]) if early >= EARLY else seen.since(typical >= NOW)
+    since = int(seen.steps[0]) if value == early else seen.since(typical >= NOW)
     return [
         Finding(
             "rate_too_high",

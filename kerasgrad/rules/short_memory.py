@@ -3,7 +3,8 @@
 What it sees: the signal at the layer's input by time step; the first quarter of the steps against the strongest
 quarter.
 Why it hurts: what happened early in the sequence cannot be learnt, however long the training.
-Threshold and source: 4 orders of magnitude, as through depth; a warning with a gain below 0.7.
+Threshold and source: 4 orders of magnitude, as through depth; or, in the first samples, 2.5 with 0.4 of them at each
+step, where a gate that is half open, the start of a GRU, costs 0.2 to 0.3. A warning with a gain below 0.7.
 Known false alarms: tasks in which only the last steps matter; there it is as it should be, and the gain says so.
 Remedies: use_lstm, use_gru for a SimpleRNN, set_forget_bias, set_chrono_bias for a layer with gates; then
 shorten_sequences, add_attention.
@@ -12,14 +13,20 @@ References: Hochreiter & Schmidhuber 1997; Bengio et al. 1994, Learning long-ter
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence, left_of, log10, median, some
+from kerasgrad.rules.initial import gates
 from kerasgrad.rules.rule import Verdict, rule
-from kerasgrad.run import Run
 
 DROP = 4.0
+DROP_START, EACH_STEP = 2.5, 0.4
+"""Orders of magnitude in the first samples, in all and at each time step."""
+FIRST = 5
+"""Samples that say how it begins."""
 GAIN = 0.7
 STEPS = 8
 """Shorter sequences have no early part."""
@@ -32,24 +39,33 @@ def short_memory(seen: Evidence) -> Verdict:
         return "no recurrent layer has a signal over time; one that is fed by raw data has none at its input"
     found, short = [], []
     for path in seen.run.schema.recurrent:
-        table = seen.run.signal_over_time(path)[seen.index[seen.late]].astype(np.float64)
-        if table.shape[1] < STEPS:
+        table = seen.run.signal_over_time(path)[seen.index].astype(np.float64)
+        steps = table.shape[1]
+        if steps < STEPS:
             short.append(path)
             continue
-        signal = log10(median(table))
-        quarter = table.shape[1] // 4
-        quarters = [np.nanmax(signal[i * quarter : (i + 1) * quarter], initial=log10(0)) for i in range(4)]
-        drop = max(quarters) - quarters[0]
-        if drop >= DROP and np.isfinite(drop):
-            found.append(_finding(seen, path, float(drop), table.shape[1]))
+        now, start = _drop(table[seen.late]), _drop(table[:FIRST])
+        from_the_start = seen.steps[0] == 0 and start >= max(DROP_START, EACH_STEP * (steps - steps // 4))
+        if now >= DROP:
+            found.append(_finding(seen, path, now, steps, DROP))
+        elif from_the_start:
+            found.append(_finding(seen, path, start, steps, DROP_START))
     if len(short) == len(seen.run.schema.recurrent):
         return f"the sequences are shorter than {STEPS} steps"
     return found
 
 
-def _finding(seen: Evidence, path: str, drop: float, steps: int) -> Finding:
+def _drop(table: Any) -> float:
+    """Orders of magnitude between the strongest quarter of the time steps and the first, in the median sample."""
+    signal, quarter = log10(median(table)), table.shape[1] // 4
+    quarters = [np.nanmax(signal[i * quarter : (i + 1) * quarter], initial=log10(0)) for i in range(4)]
+    return float(max(quarters) - quarters[0])
+
+
+def _finding(seen: Evidence, path: str, drop: float, steps: int, threshold: float) -> Finding:
     severity = Severity.WARNING if seen.learning.poor(GAIN) else Severity.NOTE
-    said = f"Of {steps} time steps the first quarter receives {some(left_of(drop))} of the signal of the strongest."
+    when = "" if threshold == DROP else " in the first samples"
+    said = f"Of {steps} time steps the first quarter receives {some(left_of(drop))} of the signal of the strongest{when}."
     return Finding(
         "short_memory",
         severity,
@@ -59,38 +75,21 @@ def _finding(seen: Evidence, path: str, drop: float, steps: int) -> Finding:
         int(seen.steps[0]),
         "signal at the first / the strongest quarter",
         left_of(drop),
-        10**-DROP,
+        10**-threshold,
         len(seen),
         *_for(gates(seen.run, path)),
     )
 
 
-def _for(gates: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Causes and remedies of a layer with that many gates; of both kinds where that is not known."""
+def _for(kernels: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Causes and remedies of a layer with that many kernels, see `initial.gates`; of both kinds where that is not known."""
     causes: list[str] = []
     remedies: list[str] = []
-    if gates in (0, 1):
+    if kernels in (0, 1):
         causes.append("no gates (SimpleRNN): each step multiplies the signal by less than 1")
         remedies += ["use_lstm", "use_gru"]
-    if gates != 1:
+    if kernels != 1:
         causes.append("gates that begin closed: an LSTM's forget gate, a GRU's update gate")
         remedies += ["set_forget_bias", "set_chrono_bias"]
     causes.append("sequences longer than the layer can carry")
     return tuple(causes), (*remedies, "shorten_sequences", "add_attention")
-
-
-def gates(run: Run, path: str) -> int:
-    """How many kernels a recurrent layer has side by side: 1 (SimpleRNN), 3 (GRU), 4 (LSTM); 0 where it cannot be told.
-
-    Of U units with g of them the recurrent kernel has g U^2 entries and the bias g U, or 2 g U in Keras' usual GRU: the
-    bias's squared is g or 4 g times the other.
-    """
-    row = run.layers.index(path) if path in run.layers else -1
-    sizes: dict[str, int] = {}
-    for variable, owner, size in zip(run.variables, run.schema.owners, run.schema.sizes, strict=True):
-        if owner == row:
-            sizes.setdefault(variable.rpartition("/")[2], size)
-    if not {"recurrent_kernel", "bias"} <= sizes.keys():
-        return 0
-    times = sizes["bias"] ** 2 / sizes["recurrent_kernel"]
-    return {1.0: 1, 3.0: 3, 12.0: 3, 4.0: 4}.get(times, 0)

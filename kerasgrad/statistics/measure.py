@@ -16,7 +16,7 @@ from kerasgrad.statistics.readings import Reading, count_true, counted, spread
 GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
 SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
 LAYER_COLUMNS = (*COLUMNS, *SIGNAL_COLUMNS)
-OVERALL_COLUMNS = ("loss", "loss_scale", "learning_rate", "iteration")
+OVERALL_COLUMNS = ("loss", "loss_scale", "learning_rate", "iteration", "examples")
 
 SATURATION = 0.97
 """|tanh| beyond which a unit counts as saturated (Karpathy 2022)."""

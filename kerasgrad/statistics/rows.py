@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 
 _GRADIENT = {name: i for i, name in enumerate(GRADIENT_COLUMNS)}
 _NORMS = slice(len(COLUMNS), None)  # clipped, weight, update: where one was not taken it is ABSENT
+_EXAMPLES = OVERALL_COLUMNS.index("examples")
 _LAYER = {name: i for i, name in enumerate(LAYER_COLUMNS)}
 
 
@@ -25,10 +26,15 @@ def merge_replicas(name: str, values: Array) -> Array:
         values: `[replicas, ...]`.
 
     Returns:
-        The array without that axis. Gradients, the loss and the scalars are the same on every replica already.
+        The array without that axis. Gradients, the loss and the scalars are the same on every replica already, but for
+        the number of examples.
     """
     if name == "units" or name.startswith("time/"):
         return np.asarray(values.sum(axis=0))
+    if name == "overall":
+        merged = np.array(values[0])
+        merged[_EXAMPLES] = values[:, _EXAMPLES].sum()
+        return merged
     if name != "layers":
         return np.asarray(values[0])
     merged = np.asarray(values.sum(axis=0))

@@ -107,6 +107,7 @@ class Collector(Listener):
         self.activations = activations
         self.forward = ForwardPass(model, selected)
         self.backward = BackwardPass(model, with_signals=activations)
+        self.examples: Any = None  # how many the step is given; told by whoever runs it
         self.failures: list[Exception] = []
         self._paused = False
 
@@ -173,6 +174,7 @@ class Collector(Listener):
             scalars.get("loss_scale"),
             scalars.get("learning_rate"),
             scalars.get("iteration"),
+            self.examples,
         )
 
     def _in_rows(self) -> Iterator[tuple[Called, int | None]]:

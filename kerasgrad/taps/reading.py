@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 _ADDITIONS = frozenset({"AddV2", "Add", "AddN", "Sub"})
@@ -22,8 +23,26 @@ _MERGED_WITH_BIAS = _ADDITIONS | {"Tanh", "Sigmoid", "Elu"}
 _CONTRACTIONS = frozenset({"MatMul", "Conv2D", "Conv3D", "DepthwiseConv2dNative"})
 
 
+_ARRAYS = (tf.Tensor, tf.RaggedTensor, tf.SparseTensor, np.ndarray)
 SCOPE = "kerasgrad_taps"
 """Name scope of all that is added to a step, so that our own readers are told from the step's."""
+
+
+def examples(given: Any) -> Any:
+    """How many examples a step is given: the length of the first axis of the first tensor that has one.
+
+    Args:
+        given: the arguments of the step, in any structure; of data in the order of Keras the inputs come first.
+
+    Returns:
+        A number, a scalar tensor where only the run knows it, or None where no argument has an axis, as of an iterator.
+    """
+    arrays = (value for value in tf.nest.flatten(given) if isinstance(value, _ARRAYS))
+    for value in arrays:
+        shape = tf.TensorShape(value.shape)
+        if shape.rank:
+            return tf.shape(value)[0] if shape[0] is None else shape[0]
+    return None
 
 
 def unobtrusive(tensor: Any) -> Any:

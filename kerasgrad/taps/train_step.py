@@ -16,7 +16,7 @@ import tensorflow as tf
 from kerasgrad.observation import Observation
 from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Collector, Rows
-from kerasgrad.taps.reading import SCOPE
+from kerasgrad.taps.reading import SCOPE, examples
 
 Measure = Callable[[Observation], Any]
 """Turns what was seen into the vector that leaves the step; handed in by whoever watches."""
@@ -100,9 +100,14 @@ class WatchedStep:
         """
         if isinstance(error, tf.errors.ResourceExhaustedError | tf.errors.UnimplementedError):
             return True
-        if isinstance(error, tf.errors.OpError) and f"{SCOPE}/" in error.message:
+        if is_of_taps(error):
             return True
         return not self.traced and not isinstance(error, tf.errors.OpError)
+
+
+def is_of_taps(error: Exception) -> bool:
+    """Whether an operation that we added to a step failed while it ran: TensorFlow names it in the message."""
+    return isinstance(error, tf.errors.OpError) and f"{SCOPE}/" in error.message
 
 
 def watch(
@@ -184,6 +189,7 @@ def observed(
             outputs = step(*args, **kwargs)
         measured: Any = ()
         with collector.guarded(), tf.name_scope(SCOPE):
+            collector.examples = examples((args, kwargs))
             measured = _slotted(measure(collector.observation()))
         failures.extend(collector.failures)
         return outputs, measured

@@ -204,6 +204,9 @@ def _heading(run: Run) -> Text:
         return Text(lines[0] + "\nNo sample yet.")
     loss = run.overall("loss")
     what, now = f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}", _shown(run)
+    batch = run.overall("examples")
+    if not np.isnan(batch).all():
+        what += f", batches of {np.nanmedian(batch):.0f}"
     fell = f"loss {number(float(loss[0]))} -> {_cell(loss, -1, number)}"
     norm, dead = (_cell(run.overall(n), now, f) for n, f in (("gradient_norm", number), ("dead_fraction", share)))
     lines.append(f"{what}; {fell}; gradient norm {norm}; dead units {dead}")
