@@ -38,7 +38,7 @@ def sample(step: int, seed: int = 0) -> Sample:
     random = np.random.default_rng(step + seed)
 
     def rows(of: Any) -> dict[str, Any]:
-        return {name: random.normal(size=3).astype(np.float32) for name in catalogue.names(of)}
+        return {name: np.abs(random.normal(size=3)).astype(np.float32) for name in catalogue.names(of)}
 
     overall = {name: float(np.float32(random.normal())) for name in catalogue.names("overall")}
     over_time = {"b <script>": random.normal(size=4 + step % 3).astype(np.float32)}

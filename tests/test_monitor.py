@@ -450,9 +450,7 @@ class TestBadDays:
             fit(case, watch(update_freq=lambda step: step == 2), epochs=2)
         assert int(case.model.optimizer.iterations) >= 2 * STEPS - 1, "only the step in which it failed may be missing"
         said = caplog.records[0].message
-        assert (
-            len(caplog.records) == 1 and "assertion failed" in said and "Training goes on" in said and "File" not in said
-        )
+        assert len(caplog.records) == 1 and "assertion failed" in said and "Training goes on" in said and "File" not in said
 
     def test_an_error_of_the_users_own_is_not_reported_as_ours(self, caplog: pytest.LogCaptureFixture) -> None:
         def loss(*_: Any) -> Any:

@@ -752,6 +752,17 @@ def test_a_loop_of_ones_own_that_ends_in_a_softmax_is_taken_for_cross_entropy(la
     assert Evidence(run).learning.gain == pytest.approx(gain, abs=0.01)
 
 
+def test_batches_of_one_example_have_no_deviation_of_their_own() -> None:
+    tables = healthy()
+    tables["overall", "loss"] = np.linspace(0.3, 0.01, 80)
+    tables["overall", "examples"][:] = 1
+    tables["layer", "activation_std"][:, -1] = 0
+    tables["layer", "activation_mean"][:, -1] = np.arange(80) % 2
+    run = made(tables, {"loss_function": "mean_squared_error"}, last="sigmoid", units=1)
+    assert Evidence(run).learning.gain > 0.8 and not warnings_of(run)
+    assert "one example" in kerasgrad.diagnose(run).not_examined["constant_output"]
+
+
 def test_hysteresis_a_passing_moment_is_not_lasting() -> None:
     seen = Evidence(made(healthy()))
     holds = np.zeros(80, bool)
