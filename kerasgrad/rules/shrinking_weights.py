@@ -1,6 +1,6 @@
 """Shrinking weights: a penalty on the weights, or their decay, is stronger than what the loss asks of them.
 
-What it sees: the norm of each kernel now against its norm at the start.
+What it sees: the norm of each kernel, or of embeddings, now against its norm at the start.
 Why it hurts: weights near zero pass neither the inputs on nor the signal back; the model ends as a constant.
 Threshold and source: the median kernel below 0.3 of its start, or one below 0.05, with a gain below 0.5, in training or
 held out; a regularised net that learns keeps about 0.4 (`benchmarks/README.md`).
@@ -24,7 +24,7 @@ GAIN = 0.5
 @rule("variable/weight_norm", "overall/loss", least=10)
 def shrinking_weights(seen: Evidence) -> Verdict:
     """Judges the kernels."""
-    kernels = [i for i, path in enumerate(seen.run.variables) if path.endswith("kernel")]
+    kernels = [i for i, path in enumerate(seen.run.variables) if path.endswith(("kernel", "embeddings"))]
     norms = seen.variable("weight_norm")[:, kernels]
     known = np.isfinite(norms[0]) & (norms[0] > 0) if len(kernels) else np.zeros(0, bool)
     if not known.any():
