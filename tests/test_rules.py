@@ -454,6 +454,17 @@ def test_a_rate_that_is_lowered_when_nothing_more_is_gained_is_no_fault() -> Non
     assert not BY_NAME["rate_too_low"](made(tables))
 
 
+def test_a_rate_that_has_vanished_between_two_samples_was_low_long_before() -> None:
+    for last, found in ((1e-24, True), (1e-8, False)):
+        tables = healthy(samples=11)
+        tables["overall", "loss"] = np.geomspace(2.3, 1.5, 11)
+        run = made(tables, {"history": {"step": list(range(100, 2200, 100)), "loss": [2.2, 1.6] + [1.5] * 19}})
+        of = {kind: {n: run.table(n, kind)[-1] for n in catalogue.names(kind)} for kind in ("layer", "variable", "overall")}
+        overall = {name: float(value) for name, value in of["overall"].items()} | {"learning_rate": last, "loss": 0.9}
+        run.append(Sample(2000, 0.0, of["layer"], of["variable"], overall))
+        assert bool(BY_NAME["rate_too_low"](run)) is found
+
+
 def test_embeddings_are_to_move_far() -> None:
     run = too_high(healthy())
     assert BY_NAME["rate_too_high"](run)

@@ -14,6 +14,8 @@ References: Karpathy 2022; Smith 2017, Cyclical learning rates.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
@@ -25,6 +27,8 @@ GAIN, FALL = 0.5, 0.2
 GAIN_ENDED, ENDED = 0.7, 0.01
 """With a smaller gain than this no rate should have fallen to such a share of its largest value half way."""
 
+VANISHED = 1e-10
+"""Share to which only a decay by the same factor at each step brings a rate."""
 STILL = 0.02
 """Share by which the loss fell in the last quarter of the way there: less, and there was nothing more to be gained."""
 
@@ -67,19 +71,22 @@ def _ended(seen: Evidence) -> Finding | None:
     if not np.isfinite(rate).any():
         return None
     highest = float(np.nanmax(rate))
-    low = np.flatnonzero(~(rate <= ENDED * highest))  # where it was not low yet, or is not known
-    since = int(low[-1]) + 1 if len(low) else 0
-    if since >= len(rate) or seen.steps[since] > (seen.steps[0] + seen.steps[-1]) / 2 or highest <= 0:
+    over = np.flatnonzero(~(rate <= ENDED * highest))  # where it was not low yet, or is not known
+    since = int(over[-1]) + 1 if len(over) else 0
+    if since >= len(rate) or highest <= 0:
         return None
-    learning, step = seen.learning, float(seen.steps[since])
+    step = _between(seen.steps[since - 1 : since + 1], rate[since - 1 : since + 1], ENDED * highest) if since else 0.0
+    if step > (seen.steps[0] + seen.steps[-1]) / 2:
+        return None
+    learning = seen.learning
     late, then = (
         np.interp([0.75 * step, step], learning.steps, learning.losses) if len(learning.losses) else (np.nan, np.nan)
     )
     if len(learning.steps) and step > learning.steps[0] and (late - then) < STILL * abs(late):
         return None
     said = (
-        f"The learning rate had fallen from {highest:.2g} to {rate[since]:.2g} by step {seen.steps[since]} of "
-        f"{seen.learning.batches}: hardly anything is learnt after it."
+        f"The learning rate had fallen from {highest:.2g} to a hundredth of it by about step {step:.0f} of "
+        f"{learning.batches}, and hardly anything is learnt after that."
     )
     return Finding(
         "rate_too_low",
@@ -87,7 +94,7 @@ def _ended(seen: Evidence) -> Finding | None:
         said,
         (),
         "",
-        int(seen.steps[since]),
+        int(step),
         "learning rate now / at its largest",
         float(rate[-1] / highest),
         ENDED,
@@ -98,3 +105,15 @@ def _ended(seen: Evidence) -> Finding | None:
         ),
         ("raise_learning_rate", "find_learning_rate"),
     )
+
+
+def _between(steps: Any, rates: Any, threshold: float) -> float:
+    """The step at which the rate fell below a threshold between two samples.
+
+    That of the later sample, unless it is so low there that only a decay by the same factor each step gets to it: a cosine
+    of 10,000 steps ends at 1e-8 of its height.
+    """
+    if rates[1] > VANISHED * rates[0]:
+        return float(steps[1])
+    decades = np.log10(np.maximum([rates[0], threshold, rates[1]], 1e-45))
+    return float(np.interp(decades[1], decades[[2, 0]], steps[::-1]))
