@@ -120,7 +120,8 @@ class Prescription:
             scores = [f"{trial.scores[name]:.4g}" if name in trial.scores else "" for name in metrics]
             table.add_row(mark, trial.name, trial.reason or rules, *scores)
         out = io.StringIO()
-        Console(file=out, width=WIDTH, no_color=True, highlight=False, force_jupyter=False).print(table)
+        # Plain text also where a notebook would take it, or asks for colours.
+        Console(file=out, width=WIDTH, force_terminal=False, force_jupyter=False, color_system=None).print(table)
         return "\n".join(line.rstrip() for line in out.getvalue().strip("\n").splitlines())
 
     def to_dict(self) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def test_the_table_says_what_was_tried(cured: Any) -> None:
 def test_the_table_is_there_in_a_notebook_too(cured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     said = repr(cured[2])
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     assert repr(cured[2]) == said
 
 
