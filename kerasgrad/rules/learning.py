@@ -39,8 +39,8 @@ LASTING = 3
 """Epochs at the end that say how held-out data fare: BatchNormalization predicts badly at first, as its statistics lag."""
 
 
-FEW = 8
-"""Examples of a batch below which its own deviation is far from that of all."""
+FEW, HALF = 8, 0.5
+"""Examples of a batch below which its own deviation is far from that of all; and the share of such batches."""
 ROUGHLY = 1.1
 """What a cross-entropy that has learnt nothing may have of that of a constant prediction."""
 MANY, STEADY = 10, 0.9
@@ -182,9 +182,12 @@ def _gain(run: Run, index: Any, start: float, now: float) -> tuple[float, float]
     # By default most samples are of the first steps: how the output is now only those of the second half say.
     late = index[np.searchsorted(run.steps[index], run.steps[index[-1:]].sum() / 2) :][-LAST:]
     mean, deviation = (_late(run, f"activation_{what}", late) for what in ("mean", "std"))
-    if np.nanmin(run.overall("examples")[late], initial=math.inf) < FEW and output_row(run) >= 0:
+    examples = run.overall("examples")[late]
+    if len(examples) and np.mean(examples < FEW) > HALF and output_row(run) >= 0:
         # Of so few examples a good part of the variance is that from batch to batch; of one it is all of it.
-        deviation = math.hypot(deviation, float(np.nanstd(run.table("activation_mean", "layer")[late, output_row(run)])))
+        means = run.table("activation_mean", "layer")[late, output_row(run)].astype(np.float64)
+        means = means[np.isfinite(means)]
+        deviation = math.hypot(deviation, float(means.std())) if len(means) else deviation
     classes = outputs(run)
     if not name and classes > 1 and run.schema.activations[output_row(run)] == "softmax":
         # Other losses of a softmax, such as a squared error, come out as learnt; sums over a batch are out of range.
