@@ -398,6 +398,26 @@ def test_nan_in_the_gradient_of_the_first_layer_alone_came_with_the_inputs() -> 
     assert "inputs" in found.causes[0] and found.remedies[0] == "check_inputs"
 
 
+def test_a_loss_that_is_nan_while_all_outputs_are_finite_is_to_blame() -> None:
+    tables = healthy()
+    tables["layer", "gradient_nonfinite"][40:] = 1
+    tables["overall", "loss"][40:] = np.nan
+    (found,) = BY_NAME["non_finite"](made(tables))
+    assert found.causes[0] == "a logarithm of zero in the loss" and found.remedies[0] == "guard_logarithms"
+
+
+def test_a_recurrent_layer_fed_by_raw_data_may_forget() -> None:
+    run = made(stuck(healthy()), {"not_examined": {"layer0: signal_over_time": "fed by raw data"}})
+    (found,) = BY_NAME["plateau"](run)
+    assert "kerasgrad.through_time(model, 'layer0', x, y)" in found.causes[0]
+
+
+def test_single_batches_do_not_oscillate() -> None:
+    tables = healthy(samples=12)
+    tables["overall", "loss"] = np.where(np.arange(12) % 2, 1.0, 2.0)
+    assert "no epoch" in str(BY_NAME["oscillating_loss"].examine(Evidence(made(tables))))
+
+
 def test_a_symptom_names_what_brings_it_about() -> None:
     found = {f.rule: f for f in warnings_of(vanishing(healthy()))}
     assert "vanishing_gradient" in found["plateau"].causes[0]

@@ -27,6 +27,8 @@ KEPT = 0.3
 """Share that a dropout leaves, below which it may be in the way."""
 FAR = 30.0
 """Size of the error against that of the outputs, from which on targets count as far away."""
+BLIND = ": signal_over_time"
+"""Ends the name of what was not examined where the time steps of a layer have no signal."""
 DEEP = 20
 """Layers from which on shortcuts are worth their while (He et al. 2016)."""
 
@@ -166,8 +168,7 @@ def _far_targets(seen: Evidence) -> Iterator[Cause]:
 
 def _forgetful(seen: Evidence) -> Iterator[Cause]:
     """A recurrent layer that is fed by raw data has no signal over time, so that its memory has no rule."""
-    recurrent = [row for row, kind in enumerate(seen.run.schema.activations) if kind == "recurrent"]
-    blind = [seen.name(row) for row in recurrent if seen.name(row) not in seen.run.schema.recurrent]
+    blind = [key.removesuffix(BLIND) for key in seen.run.not_examined if key.endswith(BLIND)]
     if blind:
         said = (
             f"a memory that is too short: kerasgrad.through_time(model, {blind[0].rpartition('/')[2]!r}, x, y) measures it"

@@ -66,8 +66,10 @@ def non_finite(seen: Evidence) -> Verdict:
         said = (
             f"All weights are NaN: it came between the samples of steps {before} and {at}, at a step that was not sampled."
         )
-    causes = CAUSES[phase]
-    if phase == "backward" and list(rows) == list(seen.learners[:1]):
+    causes, early = CAUSES[phase], at == 0
+    if phase == "backward" and bad_loss[first]:
+        causes, early = (*CAUSES["loss"], *causes), True
+    elif phase == "backward" and list(rows) == list(seen.learners[:1]):
         causes = (HIDDEN, *causes)
     return [
         Finding(
@@ -82,7 +84,7 @@ def non_finite(seen: Evidence) -> Verdict:
             1.0,
             first + 1,
             causes,
-            _remedies(at, HIDDEN in causes),
+            _remedies(early, HIDDEN in causes),
         )
     ]
 
@@ -90,11 +92,11 @@ def non_finite(seen: Evidence) -> Verdict:
 HIDDEN = "inputs that are NaN: a ReLU makes zeros of them, the gradient of the first kernel shows them"
 
 
-def _remedies(step: int, inputs: bool) -> tuple[str, ...]:
-    """The likeliest first: before the first step no rate can have done it."""
+def _remedies(numbers: bool, inputs: bool) -> tuple[str, ...]:
+    """The likeliest first: before the first step no rate can have done it, nor is it what makes a loss alone NaN."""
     if inputs:
         return (*OF_NUMBERS[::-1], *OF_STEPS)
-    return (*OF_NUMBERS, *OF_STEPS) if step == 0 else (*OF_STEPS, *OF_NUMBERS)
+    return (*OF_NUMBERS, *OF_STEPS) if numbers else (*OF_STEPS, *OF_NUMBERS)
 
 
 SPREAD = 0.5

@@ -16,16 +16,21 @@ import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.learning import of_epochs
 from kerasgrad.rules.rule import Verdict, rule
 
 TURNS, SWING = 0.4, 0.2
 EPOCHS = 6
+SAMPLES = 50
+"""Where no epochs are known: fewer would be judged one by one, and every batch has another loss."""
 GAIN = 0.8
 
 
 @rule("overall/loss", least=5)
 def oscillating_loss(seen: Evidence) -> Verdict:
     """Judges the second half of the losses."""
+    if not len(of_epochs(seen.run, "loss")[0]) and len(seen) < SAMPLES:
+        return f"no epoch is over, and of single batches it takes {SAMPLES} samples"
     losses = seen.learning.losses
     if len(losses) < EPOCHS:
         return f"it takes {EPOCHS} epochs, there are {len(losses)}"
