@@ -45,6 +45,7 @@ RIGHT: dict[str, tuple[str, ...]] = {
     "decay_fast": ("rate_too_low",), "deep_sigmoid": ("vanishing_gradient",), "double_softmax": ("last_activation",),
     "deep_tanh_small": ("collapsing_activation", "vanishing_gradient"), "dollars_adam": (": scale_targets",),
     "dropout95": (": lower_dropout",), "ids_dense": ("unscaled_inputs",), "l2_one": ("shrinking_weights",),
+    "labels_off": ("non_finite: check_labels",),
     "linear_circles": (": use_relu",), "log0_custom": ("non_finite: guard_logarithms",),
     "logits_missing": ("last_activation",),
     "lstm_level": ("unscaled_inputs", ": scale_targets"), "mnist_255_sgd": ("unscaled_inputs",),
@@ -137,7 +138,8 @@ def judge(file: Path) -> None:
     lines += [f"| {what} | {len(names)} | {'' if what == 'right' else ', '.join(names)} |" for what, names in said.items()]
     lines += ["", f"Sound programs and mended twins that learn: {len(sound)}; with a warning: {len(alarmed)}"]
     lines[-1] += f" ({'; '.join(alarmed)})." if alarmed else "."
-    lines += [f"Left out: {'; '.join(f'{why}: {chr(44).join(n)}' for why, n in left_out.items())}."]
+    others = [f"{why}: {', '.join(names)}" for why, names in left_out.items()]
+    lines += [f"Left out: {'; '.join(others)}."]
     text = "\n".join(lines)
     figures = {"sick": said, "left_out": left_out, "sound": len(sound), "alarmed": alarmed}
     (HERE / "programs_of_others.json").write_text(json.dumps(figures, indent=1) + "\n")

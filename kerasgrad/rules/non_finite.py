@@ -8,8 +8,8 @@ Threshold and source: one entry. Debuggers that look at the loss alone (`Termina
 Known false alarms: none; overflows of loss scaling are skipped steps and are left out. A layer may hide NaN: a ReLU
 makes zero of it on some processors, so weights are looked at as well. Where the step itself was not sampled, all
 weights are NaN by the next sample; then the rule says between which steps it came, and names no layer.
-Remedies: lower_learning_rate, clip_gradients, guard_logarithms, check_inputs; the last two first where no step had been made
-yet, so that no rate can have done it.
+Remedies: lower_learning_rate, clip_gradients, guard_logarithms, check_inputs, check_labels; numbers first where
+no step had been made yet, so that no rate can have done it, and where the loss alone is NaN, labels with them.
 References: Chowdhury et al. 2021 (DeepLocalize, ICSE), which names the first layer by watching every step.
 """
 
@@ -29,10 +29,12 @@ CAUSES = {
     "backward": ("the derivative of a root, norm or logarithm at zero", "a loss of a probability that is exactly 0 or 1",
                  "a signal that grew until it overflowed"),
     "update": ("a learning rate that is too high", "NaN that was assigned to the weights from outside of the step"),
-    "loss": ("a logarithm of zero in the loss", "targets that are NaN", "a sum that overflowed"),
+    "loss": ("a logarithm of zero in the loss", "targets that are NaN, or numbers of classes that have no output",
+             "a sum that overflowed"),
 }  # fmt: skip
 
 OF_STEPS, OF_NUMBERS = ("lower_learning_rate", "clip_gradients"), ("guard_logarithms", "check_inputs")
+OF_LOSS = ("guard_logarithms", "check_labels", "check_inputs")
 
 
 @rule(least=0)
@@ -66,9 +68,9 @@ def non_finite(seen: Evidence) -> Verdict:
         said = (
             f"All weights are NaN: it came between the samples of steps {before} and {at}, at a step that was not sampled."
         )
-    causes, early = CAUSES[phase], at == 0
+    causes, of_loss = CAUSES[phase], phase == "loss"
     if phase == "backward" and bad_loss[first]:
-        causes, early = (*CAUSES["loss"], *causes), True
+        causes, of_loss = (*CAUSES["loss"], *causes), True
     elif phase == "backward" and list(rows) == list(seen.learners[:1]):
         causes = (HIDDEN, *causes)
     return [
@@ -84,7 +86,7 @@ def non_finite(seen: Evidence) -> Verdict:
             1.0,
             first + 1,
             causes,
-            _remedies(early, HIDDEN in causes),
+            (*OF_LOSS, *OF_STEPS) if of_loss else _remedies(at == 0, HIDDEN in causes),
         )
     ]
 
@@ -92,11 +94,11 @@ def non_finite(seen: Evidence) -> Verdict:
 HIDDEN = "inputs that are NaN: a ReLU makes zeros of them, the gradient of the first kernel shows them"
 
 
-def _remedies(numbers: bool, inputs: bool) -> tuple[str, ...]:
-    """The likeliest first: before the first step no rate can have done it, nor is it what makes a loss alone NaN."""
+def _remedies(at_once: bool, inputs: bool) -> tuple[str, ...]:
+    """The likeliest first: before the first step no rate can have done it."""
     if inputs:
         return (*OF_NUMBERS[::-1], *OF_STEPS)
-    return (*OF_NUMBERS, *OF_STEPS) if numbers else (*OF_STEPS, *OF_NUMBERS)
+    return (*OF_NUMBERS, *OF_STEPS) if at_once else (*OF_STEPS, *OF_NUMBERS)
 
 
 SPREAD = 0.5
