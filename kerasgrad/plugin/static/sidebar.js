@@ -108,6 +108,7 @@ function described(app, run, finding, several) {
     h("span", { class: "where" }, where.filter(Boolean).join(" · ")),
     h("span", {}, finding.summary),
     h("span", { class: "evidence" }, [measured, rests].filter(Boolean).join("; ")),
+    finding.causes?.length ? h("span", { class: "remedies" }, `likely: ${finding.causes[0]}`) : null,
     finding.remedies?.length ? h("span", { class: "remedies" }, `try: ${finding.remedies.join(", ")}`) : null,
   );
 }
