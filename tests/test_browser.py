@@ -323,7 +323,15 @@ def test_a_click_on_a_finding_goes_to_its_place(opened: Callable[..., Frame], pa
     finding = frame.locator(".finding")
     assert finding.count() == 1
     said = finding.inner_text()
-    for part in ("warning: vanishing_gradient", "since step 10", "The signal dies.", "first / last", "likely: sigmoids", "use_relu"):
+    told = (
+        "warning: vanishing_gradient",
+        "since step 10",
+        "The signal dies.",
+        "first / last",
+        "likely: sigmoids",
+        "use_relu",
+    )
+    for part in told:
         assert part in said
     settled(frame, change=finding.click)
     assert frame.locator("output").inner_text() == "10"
