@@ -43,9 +43,8 @@ from kerasgrad.run import Run
 DEFAULT: tuple[Rule, ...] = (
     non_finite, disconnected, last_activation, unscaled_inputs, exploding_activation, collapsing_activation, rate_too_high,
     rate_too_low, small_batch, shrinking_weights, clipping_always, dead_units, saturated_units, dormant_units,
-    vanishing_gradient,
-    exploding_gradient, short_memory, frozen_layer, unbalanced_layers, constant_output, loss_not_decreasing, plateau,
-    oscillating_loss, diverging_loss, overfitting, stuck_metric,
+    vanishing_gradient, exploding_gradient, short_memory, frozen_layer, unbalanced_layers, constant_output,
+    loss_not_decreasing, plateau, oscillating_loss, diverging_loss, overfitting, stuck_metric,
 )  # fmt: skip
 """All rules of this package, causes before effects."""
 

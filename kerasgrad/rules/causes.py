@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kerasgrad.rules.evidence import Evidence, median, share
+from kerasgrad.rules.initial import scale_of
 
 SIGMOIDS = {"sigmoid": 0.25, "hard_sigmoid": 1 / 6, "softmax": 0.25}
 """The steepest slope of activations that shrink whatever passes them."""
@@ -46,6 +47,11 @@ class Cause:
     said: str
     decades: float
     remedies: tuple[str, ...]
+
+
+def told(shown: list[Cause]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Causes in words, and their remedies, each once, as a finding has them."""
+    return tuple(cause.said for cause in shown), tuple(dict.fromkeys(name for cause in shown for name in cause.remedies))
 
 
 def of_shrinking(seen: Evidence, first: int, last: int) -> list[Cause]:
@@ -89,14 +95,13 @@ def _weights(seen: Evidence, rows: np.ndarray, odd: Callable[[float], bool], wha
     """Kernels whose size is known by their bias, and that no normalisation makes good for."""
     if not len(seen) or seen.steps[0] > 0:
         return
-    norms, found = seen.variable("weight_norm")[0], {}
+    found: dict[int, tuple[float, str]] = {}
     for row, nxt in zip(seen.learners, [*seen.learners[1:], None], strict=True):
-        own = {seen.run.variables[i].rpartition("/")[2]: int(i) for i in np.flatnonzero(seen.owners == row)}
-        after = [] if nxt is None else [seen.run.variables[i] for i in np.flatnonzero(seen.owners == nxt)]
-        if row not in rows or own.keys() != {"kernel", "bias"} or any(path.endswith("/gamma") for path in after):
+        normalised = nxt is not None and "gamma" in seen.parts(nxt)
+        if row not in rows or normalised or seen.parts(row) != {"kernel", "bias"}:
             continue
         kind = _activation_after(seen, int(row), nxt)
-        size = float(norms[own["kernel"]]) / math.sqrt(seen.run.schema.sizes[own["bias"]]) / GAINS.get(kind, math.nan)
+        size = scale_of(seen, row) / GAINS.get(kind, math.nan)
         if odd(size):
             found[int(row)] = math.log10(max(size, 1e-9)), kind
     if found:

@@ -116,6 +116,10 @@ class Evidence:
         """Paths of layers."""
         return tuple(self.run.layers[int(row)] for row in rows)
 
+    def parts(self, row: Any) -> set[str]:
+        """Names of a layer's variables, such as `kernel` and `bias`."""
+        return {self.run.variables[i].rpartition("/")[2] for i in np.flatnonzero(self.owners == row)}
+
     def magnitude(self) -> Array:
         """RMS of each layer's activation, float64 `[samples, layers]`."""
         return np.asarray(np.hypot(self.layer("activation_mean"), self.layer("activation_std")))
@@ -135,6 +139,12 @@ class Evidence:
         share = np.cumsum(holds[::-1]) / np.arange(1, len(holds) + 1)
         lasting = np.flatnonzero((share >= STEADY) & holds[::-1])
         return int(self.steps[len(holds) - 1 - lasting[-1]]) if len(lasting) else None
+
+
+def at_rate(seen: Evidence) -> str:
+    """The usual learning rate, as the end of a sentence; empty where it is not known."""
+    rate = median(seen.overall("learning_rate"))
+    return "" if np.isnan(rate) else f", at a learning rate of {rate:.2g}"
 
 
 STEADY = 0.8

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.causes import of_growing
+from kerasgrad.rules.causes import of_growing, told
 from kerasgrad.rules.evidence import SPAN, Evidence, log10, median
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -56,7 +56,7 @@ def _through_depth(seen: Evidence) -> list[Finding]:
         return []
     step = int(np.argmin(np.diff(now[known])))
     start = seen.name(rows[known[step + 1]])
-    shown = of_growing(seen, rows[known[0]] + 1, rows[known[-1]])
+    causes, remedies = told(of_growing(seen, rows[known[0]] + 1, rows[known[-1]]))
     since = seen.since(signal[:, known[:-1]].max(axis=1) - signal[:, known[-1]] >= DEPTH)
     said = f"The signal grows {10**growth:.1e}-fold on its way from the output to the input, most of all through {start}."
     return [
@@ -71,8 +71,8 @@ def _through_depth(seen: Evidence) -> list[Finding]:
             float(10**growth),
             10**DEPTH,
             len(seen),
-            tuple(cause.said for cause in shown) or CAUSES,
-            (*shown[0].remedies, *REMEDIES[:3]) if shown else REMEDIES,
+            causes or CAUSES,
+            (*remedies, *REMEDIES[:3]) if remedies else REMEDIES,
         )
     ]
 

@@ -36,16 +36,21 @@ def sizes(seen: Evidence, without: tuple[str, ...]) -> tuple[Any, Any]:
 
 def kernel_scale(seen: Evidence) -> Any:
     """rms(w) sqrt(fan-in) of each layer's kernel at the first sample, `[layers]`; NaN where there is none or it is 0."""
-    run, scale = seen.run, np.full(len(seen.run.layers), np.nan)
-    norms = seen.variable("weight_norm")[0]
+    scale = np.full(len(seen.run.layers), np.nan)
     for row in seen.learners:
-        own = np.flatnonzero(seen.owners == row)
-        kernels = [i for i in own if run.variables[i].rpartition("/")[2].startswith(KERNELS)]
-        units = [run.schema.sizes[i] for i in own if run.variables[i].rpartition("/")[2].startswith("bias")]
-        if len(kernels) == 1 and units and norms[kernels[0]] > 0:
-            # norm / sqrt(size) is the RMS, size / units the fan-in.
-            scale[row] = norms[kernels[0]] / np.sqrt(units[0])
+        scale[row] = scale_of(seen, row) or np.nan
     return scale
+
+
+def scale_of(seen: Evidence, row: Any) -> float:
+    """The same of one layer, 0 where the kernel is."""
+    run, own = seen.run, np.flatnonzero(seen.owners == row)
+    kernels = [i for i in own if run.variables[i].rpartition("/")[2].startswith(KERNELS)]
+    units = [run.schema.sizes[i] for i in own if run.variables[i].rpartition("/")[2].startswith("bias")]
+    if len(kernels) != 1 or not units:
+        return float("nan")
+    # norm / sqrt(size) is the RMS, size / units the fan-in.
+    return float(seen.variable("weight_norm")[0, kernels[0]] / np.sqrt(units[0]))
 
 
 def recurrent_scale(seen: Evidence) -> Any:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.causes import of_no_learning
+from kerasgrad.rules.causes import of_no_learning, told
 from kerasgrad.rules.evidence import SEVERAL, Evidence
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -40,7 +40,7 @@ def loss_not_decreasing(seen: Evidence) -> Verdict:
         return f"{learning.batches} batches are too few; it takes {BATCHES}"
     if not learning.fall < FALL or not (math.isnan(learning.gain) or learning.gain < GAIN):
         return []
-    shown = of_no_learning(seen)
+    causes, remedies = told(of_no_learning(seen))
     said = f"The loss was {learning.start:.4g} at the start and is {learning.now:.4g} after {learning.batches} batches."
     return [
         Finding(
@@ -54,7 +54,7 @@ def loss_not_decreasing(seen: Evidence) -> Verdict:
             learning.fall,
             FALL,
             len(seen),
-            (*(cause.said for cause in shown), *CAUSES),
-            tuple(dict.fromkeys((*(remedy for cause in shown for remedy in cause.remedies), *REMEDIES))),
+            (*causes, *CAUSES),
+            tuple(dict.fromkeys((*remedies, *REMEDIES))),
         )
     ]

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.causes import of_no_learning
+from kerasgrad.rules.causes import of_no_learning, told
 from kerasgrad.rules.evidence import SEVERAL, Evidence
 from kerasgrad.rules.learning import LASTING, Learning
 from kerasgrad.rules.rule import Verdict, rule
@@ -54,7 +54,7 @@ def plateau(seen: Evidence) -> Verdict:
     worse = learning.batches >= WORSE_BATCHES and learning.now > learning.constant
     if learning.gain >= GAIN or (learning.late_fall >= LATE_FALL and not worse):
         return []
-    shown = of_no_learning(seen)
+    causes, remedies = told(of_no_learning(seen))
     against = "" if math.isnan(learning.constant) else f"; a constant prediction has {learning.constant:.4g}"
     better = "little better" if learning.gain >= LITTLE else "no better"
     said = f"The loss has settled at {learning.now:.4g}{against}: the model does {better} than one that ignores its input."
@@ -70,8 +70,8 @@ def plateau(seen: Evidence) -> Verdict:
             learning.gain,
             GAIN,
             len(seen),
-            (*(cause.said for cause in shown), *CAUSES),
-            tuple(dict.fromkeys((*(remedy for cause in shown for remedy in cause.remedies), *REMEDIES))),
+            (*causes, *CAUSES),
+            tuple(dict.fromkeys((*remedies, *REMEDIES))),
         )
     ]
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.evidence import Evidence, at_rate, median
 from kerasgrad.rules.rule import Verdict, rule
 
 EARLY, NOW = 0.5, 0.1
@@ -45,9 +45,7 @@ def rate_too_high(seen: Evidence) -> Verdict:
             break
     else:
         return []
-    rate = median(seen.overall("learning_rate"))
-    with_rate = "" if np.isnan(rate) else f", at a learning rate of {rate:.2g}"
-    said = f"A step moves the weights of the median layer by {value:.2g} of their size (0.001 is usual){with_rate}."
+    said = f"A step moves the weights of the median layer by {value:.2g} of their size (0.001 is usual){at_rate(seen)}."
     since = int(seen.steps[0]) if value == early else seen.since(typical >= NOW)
     return [
         Finding(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, median
+from kerasgrad.rules.evidence import Evidence, at_rate, median
 from kerasgrad.rules.rule import Verdict, rule
 
 RATIO = 3e-5
@@ -43,10 +43,8 @@ def rate_too_low(seen: Evidence) -> Verdict:
     most = float(np.nanmax(median(table), initial=-np.inf))
     if not 0 <= most < RATIO or not seen.learning.poor(GAIN) or seen.learning.fall > FALL:
         return []
-    rate = median(seen.overall("learning_rate"))
-    with_rate = "" if np.isnan(rate) else f", at a learning rate of {rate:.2g}"
     by = f"by more than {most:.1e} of its weights a step" if most else "at all"
-    said = f"No layer moves {by} (0.001 is usual){with_rate}."
+    said = f"No layer moves {by} (0.001 is usual){at_rate(seen)}."
     return [
         Finding(
             "rate_too_low",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerasgrad.finding import Finding
+from kerasgrad.finding import Finding, counted
 from kerasgrad.rules.evidence import Evidence
 from kerasgrad.run import Run
 
@@ -47,9 +47,8 @@ class Rule:
     def examine(self, seen: Evidence) -> Verdict:
         """Judges, unless something is missing. A rule that fails says so: it never ends a training."""
         if len(seen) < self.least:
-            return (
-                f"it needs {counted(self.least)} with finite numbers, there {'is' if len(seen) == 1 else 'are'} {len(seen)}"
-            )
+            there = f"there {'is' if len(seen) == 1 else 'are'} {len(seen)}"
+            return f"it needs {counted(self.least, 'sample')} with finite numbers, {there}"
         for need in self.needs:
             of, _, name = need.partition("/")
             if not np.isfinite(seen.table(name, of)).any():
@@ -59,11 +58,6 @@ class Rule:
                 return self.judge(seen)
         except Exception as error:
             return f"the rule failed: {type(error).__name__}: {error}"
-
-
-def counted(samples: int) -> str:
-    """As `1 sample`, `2 samples`."""
-    return f"{samples} sample{'' if samples == 1 else 's'}"
 
 
 def rule(*needs: str, least: int = 1) -> Callable[[Callable[[Evidence], Verdict]], Rule]:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.causes import of_shrinking
+from kerasgrad.rules.causes import of_shrinking, told
 from kerasgrad.rules.evidence import START, Evidence, left_of, log10, median, some
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -69,7 +69,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     lower = rows[:depth] if depth is not None else rows[:-1]
     # The last activation is no part of the way: cross-entropies are taken from the logits before it.
     first, last = (rows[0], rows[-1]) if depth is None else (rows[depth - 1], start)
-    shown = of_shrinking(seen, first + 1, min(last, rows[-1] - 1))
+    causes, remedies = told(of_shrinking(seen, first + 1, min(last, rows[-1] - 1)))
     said = f"{seen.name(rows[0])} receives {some(ratio)} of the signal that the last layers receive; {where}."
     return [
         Finding(
@@ -83,8 +83,8 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
             ratio,
             10**-DROP,
             len(seen),
-            tuple(cause.said for cause in shown) or CAUSES,
-            tuple(dict.fromkeys(remedy for cause in shown for remedy in cause.remedies)) or REMEDIES,
+            causes or CAUSES,
+            remedies or REMEDIES,
         )
     ]
 

@@ -13,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kerasgrad.finding import WIDTH, Diagnosis, Finding, Severity
+from kerasgrad.finding import WIDTH, Diagnosis, Finding, Severity, counted
 from kerasgrad.run import Run
 
 BAR = 10
@@ -84,7 +84,7 @@ def findings(diagnosis: Diagnosis) -> str:
 def _judged(diagnosis: Diagnosis) -> str:
     standing = diagnosis.of(Severity.NOTE)
     counts = [(len([f for f in standing if f.severity == s]), str(s)) for s in reversed(Severity)]
-    found = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in counts if n) or "nothing found"
+    found = ", ".join(counted(n, word) for n, word in counts if n) or "nothing found"
     over = f", steps {diagnosis.steps[0]} to {diagnosis.steps[1]}" if diagnosis.steps else ""
     rules = f"rules: {len(diagnosis.examined)}, samples: {diagnosis.samples}{over}" if diagnosis.samples else "no samples"
     return f"{diagnosis.model}: {found} ({rules})"
