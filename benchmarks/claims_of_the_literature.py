@@ -30,7 +30,6 @@ MODULES = {
     7: "transformers", 8: "recurrent_nets", 9: "convnets", 10: "plain_nets", 11: "plain_nets",
 }  # fmt: skip
 STORED = Path(__file__).with_suffix(".json")
-README = HERE / "README.md"
 BEGIN, END = "<!-- claims of the literature: the script writes this table -->", "<!-- the end of that table -->"
 
 
@@ -68,8 +67,9 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def write(rows: list[dict[str, Any]]) -> None:
     """Puts the table into `README.md`, between its two marks."""
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}")
+    from published import between
+
+    between(BEGIN, END, f"\n{table(rows)}\n")
 
 
 def plain(row: Any, seeds: int) -> dict[str, Any]:

@@ -16,7 +16,6 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import argparse
-import json
 import shutil
 import sys
 import traceback
@@ -25,6 +24,7 @@ from collections import Counter
 from pathlib import Path
 
 from detection import scoring
+from published import publish
 
 HEALTHY = {"calibration": 2, "unseen": 5}
 SICK = {"calibration": 1, "unseen": 1}
@@ -34,7 +34,6 @@ GRAPHS = 25
 AGAIN = 3
 """Exit code that asks to be started again."""
 
-HERE = Path(__file__).parent
 TARGETS = {
     "sick runs with a right finding": ">= 95 %",
     "healthy runs with a warning or error": "<= 2 %",
@@ -47,7 +46,6 @@ on held-out data). Precision is that of the unseen half. Recall: of the sick run
 rule as its first one."""
 ENOUGH = 5
 """Warnings from which on a precision is worth a figure."""
-BEGIN, END = "<!-- detection: begin -->", "<!-- detection: end -->"
 
 
 def record_all(folder: Path, part: int, parts: int) -> bool:
@@ -87,11 +85,7 @@ def judge(folder: Path) -> None:
         "alarmed_unseen": alarmed, "rules_unseen": scoring.by_rule(halves["unseen"]),
         "confusion_unseen": scoring.confusion(halves["unseen"]),
     }  # fmt: skip
-    (HERE / "detection_is_trustworthy.json").write_text(json.dumps(result, indent=1) + "\n")
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-    print(text)
+    publish("detection_is_trustworthy", "detection", result, text)
 
 
 def _section(halves: dict, claims: dict, milliseconds: float, labels: dict) -> str:

@@ -29,7 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+from published import publish
+
 SEEDS = 3
 SHARE = 0.9
 STEPS = 150
@@ -37,7 +38,6 @@ GRAPHS = 12
 """Cases in one process; TensorFlow keeps the memory of all that it ever traced."""
 AGAIN = 3
 """Exit code that asks to be started again."""
-BEGIN, END = "<!-- prescriptions: begin -->", "<!-- prescriptions: end -->"
 
 PLANTED = {
     "layer_blown_up": ("digits_he5", "image_conv"),
@@ -268,11 +268,7 @@ def report(folder: Path) -> None:
     text = "\n".join(lines)
     kept = [{k: v for k, v in o.items() if k != "trials"} for o in outcomes]
     result = {"cured": len(cured), "of": len(scored), "cases": kept}
-    (HERE / "prescriptions_cure.json").write_text(json.dumps(result, indent=1) + "\n")
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-    print(text)
+    publish("prescriptions_cure", "prescriptions", result, text)
 
 
 def _finite(value: float) -> float:

@@ -27,8 +27,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-BEGIN, END = "<!-- programs: begin -->", "<!-- programs: end -->"
+from published import publish
+
 SHARE = 0.9
 FIRST = 2
 """Remedies of a warning that count as its first ones."""
@@ -142,11 +142,7 @@ def judge(file: Path) -> None:
     lines += [f"Left out: {'; '.join(others)}."]
     text = "\n".join(lines)
     figures = {"sick": said, "left_out": left_out, "sound": len(sound), "alarmed": alarmed}
-    (HERE / "programs_of_others.json").write_text(json.dumps(figures, indent=1) + "\n")
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
-    print(text)
+    publish("programs_of_others", "programs", figures, text)
 
 
 if __name__ == "__main__":
