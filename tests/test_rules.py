@@ -418,6 +418,14 @@ def test_single_batches_do_not_oscillate() -> None:
     assert "no epoch" in str(BY_NAME["oscillating_loss"].examine(Evidence(made(tables))))
 
 
+def test_a_bump_in_a_falling_loss_is_no_oscillation() -> None:
+    bump = [2.27, 2.02, 1.6, 1.48, 0.92, 1.36, 0.8, 0.61]  # of a net of the zoo that learns its task
+    run = made(healthy(), {"history": {"step": list(range(10, 90, 10)), "loss": bump}})
+    assert not BY_NAME["oscillating_loss"](run)
+    again = made(healthy(), {"history": {"step": list(range(10, 90, 10)), "loss": [*bump[:7], 1.2]}})
+    assert BY_NAME["oscillating_loss"](again)
+
+
 def test_a_symptom_names_what_brings_it_about() -> None:
     found = {f.rule: f for f in warnings_of(vanishing(healthy()))}
     assert "vanishing_gradient" in found["plateau"].causes[0]

@@ -4,7 +4,8 @@ What it sees: the loss by epoch (or smoothed over samples): how often its direct
 the second half of the training.
 Why it hurts: steps that overshoot; where the training ends is a matter of luck.
 Threshold and source: at least 40 % of the steps turn, with a median turn of 20 % of the loss, over at least 6 epochs,
-and a gain below 0.8. (AutoTrainer: accuracy swings of 0.03 in 20 % of the epochs.)
+a rise in at least two of them (a single bump in a falling loss turns twice), and a gain below 0.8. (AutoTrainer: accuracy
+swings of 0.03 in 20 % of the epochs.)
 Known false alarms: a loss near zero jumps by factors: its gain is high. Small epochs of few batches are noisy.
 Remedies: lower_learning_rate, larger_batch, decay_learning_rate.
 References: Zhang et al. 2021 (AutoTrainer), "oscillating loss".
@@ -23,6 +24,8 @@ TURNS, SWING = 0.4, 0.2
 EPOCHS = 6
 SAMPLES = 50
 """Where no epochs are known: fewer would be judged one by one, and every batch has another loss."""
+RISES = 2
+"""A single bump turns the direction twice, which is much of a few epochs."""
 GAIN = 0.8
 
 
@@ -38,7 +41,7 @@ def oscillating_loss(seen: Evidence) -> Verdict:
     moves = np.diff(half)
     turns = float((np.sign(moves[1:]) * np.sign(moves[:-1]) < 0).mean())
     swing = float(np.median(np.abs(moves)) / max(abs(float(np.median(half))), 1e-30))
-    if turns < TURNS or swing < SWING or not seen.learning.poor(GAIN):
+    if turns < TURNS or swing < SWING or (moves > 0).sum() < RISES or not seen.learning.poor(GAIN):
         return []
     said = f"The loss turns in {100 * turns:.0f} % of the epochs and moves by {100 * swing:.0f} % each time."
     return [
