@@ -202,6 +202,13 @@ def test_activations_and_the_weights_that_they_keep() -> None:
     }
 
 
+@pytest.mark.parametrize("remedy", ["use_relu", "use_leaky_relu", "use_prelu"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_activation_inside_a_loop_is_left_alone(remedy: str, activation: str) -> None:
+    model = keras.Sequential([keras.Input((9, 2)), layers.SimpleRNN(8, activation), layers.Dense(1)])
+    assert remedies.apply(remedy, model).model is None
+
+
 def test_linear_layers_in_a_row_get_an_activation_between_them() -> None:
     better = remedies.apply("use_relu", dense("linear")).model
     assert [layer.activation.__name__ for layer in better.layers] == ["relu", "relu", "relu", "softmax"]

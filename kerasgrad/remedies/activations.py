@@ -46,12 +46,13 @@ def use_leaky_relu(given: Given, graph: Graph) -> Edit:
 def use_prelu(given: Given, graph: Graph) -> Edit:
     """PReLU in the place of ReLU: the slope below zero begins at 0.25 and is learnt, one for each channel.
 
-    Changes all hidden ReLUs and keeps all weights. A layer's own activation becomes a layer behind it, `NAME_act`.
+    Changes all hidden ReLUs and keeps all weights. A layer's own activation becomes a layer behind it, `NAME_act`. It does
+    nothing to recurrent layers, whose activation is inside their loop.
 
     Source: He et al. 2015, Delving deep into rectifiers.
     """
     edit = Edit()
-    for block in blocks(graph):
+    for block in filter(_is_feed_forward, blocks(graph)):
         for call in block.calls:
             if activation_of(call.layer).name in RECTIFIERS:
                 _with_prelu(edit, graph, call)
@@ -75,8 +76,8 @@ def _with_prelu(edit: Edit, graph: Graph, call: Seen) -> None:
 
 def _swapped(graph: Graph, old: Collection[str], new: str, redraw: bool) -> Edit:
     edit = Edit()
-    for block in blocks(graph):
-        changed = [call for call in block.calls if activation_of(call.layer).name in old and _is_feed_forward(block)]
+    for block in filter(_is_feed_forward, blocks(graph)):
+        changed = [call for call in block.calls if activation_of(call.layer).name in old]
         for call in changed:
             edit.add(
                 f"{call.path}: {activation_of(call.layer).name} -> {new}",
