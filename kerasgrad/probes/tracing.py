@@ -90,8 +90,8 @@ class Anatomy:
 class CallNotes(seams.Listener):
     """Notes each call of a layer that has no layers inside, or is opaque; symbolic or eager."""
 
-    def __init__(self, model: keras.Model) -> None:
-        self.model, self.calls = model, list[Call]()
+    def __init__(self, model: keras.Model, tape: tf.GradientTape | None = None) -> None:
+        self.model, self.calls, self._tape = model, list[Call](), tape
         self._stack: list[list[bool]] = []
         self._opaque = 0
 
@@ -110,6 +110,8 @@ class CallNotes(seams.Listener):
         if layer is not self.model and not hidden and (opaque or not inside):
             path = below(self.model, layer.path or layer.name)
             self.calls.append(Call(layer, path, _tensors((args, kwargs)), _tensors(outputs)))
+            if self._tape is not None:
+                self._tape.watch([tensor for tensor in self.calls[-1].outputs if tensor.dtype.is_floating])
         return outputs
 
 
@@ -148,27 +150,29 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
     return seen
 
 
-def called(model: keras.Model, data: Any) -> list[Call]:
+def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -> list[Call]:
     """Runs a model on data as `predict` does and notes what its layers give.
 
     Args:
         model: the model.
         data: its inputs, as tensors.
+        tape: is to watch what each layer gives, since it follows neither integers nor frozen weights by itself.
 
     Returns:
         The calls of layers that give one tensor of floats, in order.
     """
-    notes, training = CallNotes(model), {"training": False} if model._call_has_training_arg else {}
+    notes, training = CallNotes(model, tape), {"training": False} if model._call_has_training_arg else {}
     with seams.installed(), seams.listening(notes):
         model(data, **training)
     for call in notes.calls:
         call.outputs = [tensor for tensor in call.outputs if tensor.dtype.is_floating]
-    return [call for call in notes.calls if len(call.outputs) == 1]
+    # A layer that is built only now is called symbolically first.
+    return [call for call in notes.calls if len(call.outputs) == 1 and not tf.is_symbolic_tensor(call.outputs[0])]
 
 
 def choice(layers: Layers) -> Callable[[keras.Layer, str], bool]:
-    """What a user chose, as a predicate of a layer and its path; None is for all layers that multiply by a matrix."""
-    return chooses(layers) if layers is not None else lambda layer, path: is_weight_layer(layer)
+    """What a user chose, as a predicate of a layer and its path; None: all that multiply by a matrix, also frozen ones."""
+    return chooses(layers) if layers is not None else lambda layer, path: has_matrix(layer)
 
 
 def _specs(model: keras.Model, sequence_length: int | None) -> Any:
@@ -201,11 +205,17 @@ def _tensors(structure: Any) -> list[Any]:
     return [t for t in keras.tree.flatten(structure) if isinstance(t, tf.Tensor)]
 
 
-def is_weight_layer(layer: keras.Layer) -> bool:
+def has_matrix(layer: keras.Layer) -> bool:
     """Whether it multiplies by a matrix: dense, convolution, recurrent, attention; not an embedding or a normalisation."""
     if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding)):
         return False
-    return any(len(variable.shape) >= 2 for variable in layer.trainable_variables)
+    # Of a layer that is frozen too: only the properties without an underscore leave its variables out.
+    return any(len(v.shape) >= 2 for part in layer._flatten_layers() for v in part._trainable_variables)
+
+
+def is_weight_layer(layer: keras.Layer) -> bool:
+    """Whether it multiplies by a matrix that is trained."""
+    return has_matrix(layer) and any(len(variable.shape) >= 2 for variable in layer.trainable_variables)
 
 
 def _measure_ways(seen: Anatomy, graph: Any) -> None:

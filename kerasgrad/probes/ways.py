@@ -1,0 +1,138 @@
+"""One forward pass through the layers that are compared, which can be differentiated again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kerasgrad.probes.tracing import Call, called, choice
+from kerasgrad.taps.collector import Layers
+from kerasgrad.views.text import few
+
+
+@dataclass
+class Way:
+    """One forward pass: what the layers gave, and the tape that can differentiate it.
+
+    Attributes:
+        paths: of the layers that are compared, in the order in which they were called.
+        calls: their calls.
+        nodes: where the way begins, and then what each layer gave, each a list of tensors. It begins with the inputs, all
+            of them together; in the place of integers, which have no derivative, stands what a layer makes of them.
+        tape: persistent.
+    """
+
+    paths: tuple[str, ...]
+    calls: list[Call]
+    nodes: list[list[Any]]
+    tape: tf.GradientTape = field(repr=False)
+
+    @property
+    def examples(self) -> int:
+        """How many went the way."""
+        return int(self.nodes[1][0].shape[0])
+
+    def back(self, upper: int, lower: Sequence[int], vectors: Any) -> list[list[Any]]:
+        """The transposed Jacobians of one node with respect to others, times a vector for each example."""
+        wanted = [self.nodes[row] for row in lower]
+        found: list[list[Any]] = self.tape.gradient(self.nodes[upper][0], wanted, output_gradients=vectors)
+        return found
+
+    def begins_at(self, row: int) -> bool:
+        """Whether the way begins with what this layer gives."""
+        return any(self.nodes[row][0] is tensor for tensor in self.nodes[0])
+
+    def is_plain(self, row: int, random: np.random.Generator) -> bool:
+        """Whether a layer gets what the node before gives, entry by entry, in whatever shape."""
+        given, before = self.calls[row - 1].inputs[0], self.nodes[row - 1]
+        if len(before) != 1 or not given.dtype.is_floating or entries([given]) != entries(before):
+            return False
+        if given is before[0]:
+            return True
+        signs = tf.constant(random.choice([-1.0, 1.0], given.shape), given.dtype)
+        passed = self.tape.gradient(given, before[0], output_gradients=signs)
+        same = ((given, before[0]), (signs, passed))
+        return passed is not None and all(np.array_equal(np.ravel(a), np.ravel(b)) for a, b in same)
+
+
+class Net:
+    """A model and which of its layers are compared.
+
+    Args:
+        model: a model that is built.
+        layers: the choice, as in `GradientMonitor`.
+    """
+
+    def __init__(self, model: keras.Model, layers: Layers) -> None:
+        self._model, self._choice = model, layers
+        self._selects = choice(layers)
+
+    @property
+    def any_batch(self) -> bool:
+        """Whether the model takes batches of any size."""
+        return all(tensor.shape[0] is None for tensor in keras.tree.flatten(_declared(self._model)))
+
+    def forward(self, data: Any) -> Way:
+        """Runs the model on a batch, as `predict` does.
+
+        Raises:
+            ValueError: fewer than two layers are chosen.
+        """
+        data = self._as_declared(data)
+        inputs = [tensor for tensor in keras.tree.flatten(data) if tensor.dtype.is_floating]
+        examples = keras.tree.flatten(data)[0].shape[0]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(inputs)
+            calls = called(self._model, data, tape)
+        chosen = [call for call in calls if self._selects(call.layer, call.path)]
+        if len(chosen) < 2:
+            raise ValueError(
+                "`jacobian` compares the outputs of at least two layers, each a single tensor of floats. The model called "
+                f"{few([call.path for call in calls])}. Received: layers={self._choice!r}, which chooses "
+                f"{[call.path for call in chosen]}"
+            )
+        paths: list[str] = []
+        for call in chosen:
+            again = sum(path.partition("#")[0] == call.path for path in paths)
+            paths.append(f"{call.path}#{again + 1}" if again else call.path)
+        begins = [call.outputs[0] for call in calls if _of_integers(call, examples)]
+        return Way(tuple(paths), chosen, [[*inputs, *begins], *(call.outputs for call in chosen)], tape)
+
+    def _as_declared(self, data: Any) -> Any:
+        """Integers as the floats that the model would make of them, such as pixels."""
+        try:
+            return keras.tree.map_structure(_as, _declared(self._model), data)
+        except (TypeError, ValueError):  # another structure, which is the model's to understand
+            return data
+
+
+def entries(tensors: list[Any]) -> int:
+    """Numbers in all of some tensors."""
+    return sum(int(np.prod(tensor.shape)) for tensor in tensors)
+
+
+def _declared(model: keras.Model) -> Any:
+    """The inputs of a Functional or Sequential model; `[]` of others."""
+    try:
+        inputs = model.inputs or []
+    except (AttributeError, ValueError):
+        return []
+    structure = getattr(model, "_inputs_struct", inputs)
+    return structure[0] if isinstance(structure, list) and len(structure) == 1 else structure
+
+
+def _as(declared: Any, tensor: Any) -> Any:
+    wanted = keras.backend.standardize_dtype(declared.dtype)
+    return tf.cast(tensor, wanted) if tensor.dtype.is_integer and "float" in wanted else tensor
+
+
+def _of_integers(call: Call, examples: int) -> bool:
+    """Whether a layer makes floats of each example's integers, as an embedding does."""
+    output, given = call.outputs[0], call.inputs
+    integers = bool(given) and not any(tensor.dtype.is_floating for tensor in given)
+    return integers and output.shape.rank > 0 and output.shape[0] == examples
