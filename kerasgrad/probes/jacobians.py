@@ -147,7 +147,7 @@ def jacobian(
         skipped = _reasons(way, means.chi)
         theory, untold = _theory(way, random)
         if inputs and not net.any_batch:
-            inputs, skipped["largest"] = 0, "the model takes batches of one size only, and copies of an input make another"
+            inputs, skipped["largest"] = 0, "a layer keeps its state, and so takes batches of one size only"
         top, whole = _largest(net, data, means, values, min(inputs, way.examples), seed)
     return Jacobians(way.paths, way.examples, means.chi, theory, means.to_output[1:], top, whole, skipped | untold)
 
@@ -229,8 +229,8 @@ def _reasons(way: Way, chi: Array) -> dict[str, str]:
             reasons[path] = "its derivative holds NaN or infinity"
         elif row and reaches(0, row + 1):
             reasons[path] = (
-                f"no way leads to it from {before}, beside which it lies on a branch of its own: what a layer leaves means "
-                "little over several branches, so name the layers of one in `layers`"
+                f"it lies on another branch than {before}; what a layer leaves means little over several branches: name the "
+                "layers of one in `layers`"
             )
         else:
             reasons[path] = f"no way leads to it from {before}"

@@ -74,8 +74,8 @@ class Net:
 
     @property
     def any_batch(self) -> bool:
-        """Whether the model takes batches of any size."""
-        return all(tensor.shape[0] is None for tensor in keras.tree.flatten(_declared(self._model)))
+        """Whether the model takes batches of any size; a layer that keeps its state from batch to batch does not."""
+        return not any(getattr(layer, "stateful", False) for layer in self._model._flatten_layers())
 
     def forward(self, data: Any) -> Way:
         """Runs the model on a batch, as `predict` does.
