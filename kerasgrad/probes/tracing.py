@@ -170,6 +170,18 @@ def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -
     return [call for call in notes.calls if len(call.outputs) == 1 and not tf.is_symbolic_tensor(call.outputs[0])]
 
 
+def named(calls: list[Call]) -> dict[str, Call]:
+    """Calls by path; of a layer that is called again the later ones are numbered."""
+    found: dict[str, Call] = {}
+    for call in calls:
+        name, number = call.path, 1
+        while name in found:
+            number += 1
+            name = f"{call.path}#{number}"
+        found[name] = call
+    return found
+
+
 def choice(layers: Layers) -> Callable[[keras.Layer, str], bool]:
     """What a user chose, as a predicate of a layer and its path; None: all that multiply by a matrix, also frozen ones."""
     return chooses(layers) if layers is not None else lambda layer, path: has_matrix(layer)

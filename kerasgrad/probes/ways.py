@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgrad.probes.tracing import Call, called, choice
+from kerasgrad.probes.tracing import Call, called, choice, named
 from kerasgrad.taps.collector import Layers
 from kerasgrad.views.text import few
 
@@ -96,12 +96,8 @@ class Net:
                 f"{few([call.path for call in calls])}. Received: layers={self._choice!r}, which chooses "
                 f"{[call.path for call in chosen]}"
             )
-        paths: list[str] = []
-        for call in chosen:
-            again = sum(path.partition("#")[0] == call.path for path in paths)
-            paths.append(f"{call.path}#{again + 1}" if again else call.path)
         begins = [call.outputs[0] for call in calls if _of_integers(call, examples)]
-        return Way(tuple(paths), chosen, [[*inputs, *begins], *(call.outputs for call in chosen)], tape)
+        return Way(tuple(named(chosen)), chosen, [[*inputs, *begins], *(call.outputs for call in chosen)], tape)
 
     def _as_declared(self, data: Any) -> Any:
         """Integers as the floats that the model would make of them, such as pixels."""
