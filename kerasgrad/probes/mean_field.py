@@ -67,7 +67,7 @@ def predicted(stack: list[Fed]) -> Array:
         square = square.reshape(len(fed.given), positions, -1).mean(axis=2)
         of_weights = len(kernel) * np.square(kernel).mean()
         of_biases = np.square(np.asarray(fed.layer.bias, np.float64)).mean() if fed.layer.use_bias else 0.0
-        if _mixes(fed.layer.activation):
+        if _not_of_units(fed.layer.activation):
             square, slope = None, np.array(np.nan)
         else:
             square, slope = _moments(fed.layer.activation, np.sqrt(of_weights * square + of_biases))
@@ -77,8 +77,8 @@ def predicted(stack: list[Fed]) -> Array:
 
 def why_not(fed: Fed) -> str:
     """Why the theory says nothing of a Dense layer; `""` if it does."""
-    if _mixes(fed.layer.activation):
-        return "its activation acts on several units at once"
+    if reason := _not_of_units(fed.layer.activation):
+        return reason
     return "" if fed.plain else "it is not fed what the layer before it gives, or the input, unchanged"
 
 
@@ -96,8 +96,11 @@ def _moments(function: Any, deviation: Array) -> tuple[Array, Array]:
     return square.reshape(deviation.shape), slope.reshape(deviation.shape)
 
 
-def _mixes(function: Any) -> bool:
-    """Whether what it makes of a unit depends on the other units, as a softmax does."""
+def _not_of_units(function: Any) -> str:
+    """Why an activation is no function that all units share, each for itself; `""` if it is one."""
+    if getattr(function, "weights", None):
+        return "its activation has weights of its own"
     points = tf.constant(_POINTS[None])
     whole, half = (np.asarray(function(given)) for given in (points, points[:, ::2]))
-    return whole.shape != points.shape or not np.allclose(whole[:, ::2], half)
+    each = whole.shape == points.shape and np.allclose(whole[:, ::2], half)
+    return "" if each else "its activation acts on several units at once"

@@ -88,7 +88,7 @@ class Anatomy:
 
 
 class CallNotes(seams.Listener):
-    """Notes each call of a layer that has no layers inside, or is opaque; symbolic or eager."""
+    """Notes each call of a layer that calls no layer, or is opaque, or has a matrix of its own; symbolic or eager."""
 
     def __init__(self, model: keras.Model, tape: tf.GradientTape | None = None) -> None:
         self.model, self.calls, self._tape = model, list[Call](), tape
@@ -96,7 +96,7 @@ class CallNotes(seams.Listener):
         self._opaque = 0
 
     def on_layer(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Runs the layer; notes it if nothing inside it was noted."""
+        """Runs the layer and notes it, unless it only calls others."""
         hidden, opaque = self._opaque > 0, isinstance(layer, OPAQUE)
         if self._stack and not hidden:
             self._stack[-1].append(True)
@@ -107,7 +107,7 @@ class CallNotes(seams.Listener):
         finally:
             inside = self._stack.pop()
             self._opaque -= opaque
-        if layer is not self.model and not hidden and (opaque or not inside):
+        if layer is not self.model and not hidden and (opaque or not inside or _own_matrix(layer)):
             path = below(self.model, layer.path or layer.name)
             self.calls.append(Call(layer, path, _tensors((args, kwargs)), _tensors(outputs)))
             if self._tape is not None:
@@ -221,8 +221,12 @@ def has_matrix(layer: keras.Layer) -> bool:
     """Whether it multiplies by a matrix: dense, convolution, recurrent, attention; not an embedding or a normalisation."""
     if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding)):
         return False
-    # Of a layer that is frozen too: only the properties without an underscore leave its variables out.
-    return any(len(v.shape) >= 2 for part in layer._flatten_layers() for v in part._trainable_variables)
+    return any(map(_own_matrix, layer._flatten_layers()))
+
+
+def _own_matrix(layer: keras.Layer) -> bool:
+    """Frozen or not: only the properties without an underscore leave out what is frozen."""
+    return any(len(variable.shape) >= 2 for variable in layer._trainable_variables)
 
 
 def is_weight_layer(layer: keras.Layer) -> bool:

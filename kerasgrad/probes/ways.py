@@ -14,6 +14,12 @@ from kerasgrad.probes.tracing import Call, called, choice, named
 from kerasgrad.taps.collector import Layers
 from kerasgrad.views.text import few
 
+LOOKING_UP = (
+    keras.layers.Embedding, keras.layers.CategoryEncoding, keras.layers.Discretization, keras.layers.IntegerLookup,
+    keras.layers.Hashing,
+)  # fmt: skip
+"""Layers that take their input for integers even where Keras hands it to them as floats, its default for an input."""
+
 
 @dataclass
 class Way:
@@ -130,5 +136,5 @@ def _as(declared: Any, tensor: Any) -> Any:
 def _of_integers(call: Call, examples: int) -> bool:
     """Whether a layer makes floats of each example's integers, as an embedding does."""
     output, given = call.outputs[0], call.inputs
-    integers = bool(given) and not any(tensor.dtype.is_floating for tensor in given)
+    integers = isinstance(call.layer, LOOKING_UP) or (bool(given) and not any(t.dtype.is_floating for t in given))
     return integers and output.shape.rank > 0 and output.shape[0] == examples
