@@ -142,7 +142,7 @@ def test_frozen_text_called_twice_and_unbuilt() -> None:
     words.adapt(["good film", "bad film"])
     reader = keras.Sequential([layers.Input((), dtype="string"), words, layers.Embedding(9, 4), layers.LSTM(4, name="lstm")])
     found = kerasgrad.linear_probe(reader, np.array(["good", "bad"] * 20), np.array(["+", "-"] * 20))
-    assert found.layers == ("lstm",) and found.trained[0] == 1 and "the input, which is text" in repr(found)
+    assert found.layers == ("lstm",) and found.trained[0] == 1 and "(input): it is text" in repr(found)
     assert len(kerasgrad.linear_probe(keras.Sequential([layers.Dense(4), layers.Dense(10)]), x, y).layers) == 3
 
 

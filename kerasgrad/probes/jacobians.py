@@ -39,7 +39,8 @@ class Jacobians:
         chi: mean squared singular value of dh_l/dh_(l-1), `|J|_F^2 / n_l`, mean over the inputs, float64 `[layers]`; of the
             first layer with respect to the input. 1 keeps a gradient as large as it is. NaN where no way leads from one
             layer to the next.
-        predicted: the same by mean-field theory, float64 `[layers]`; NaN where the theory does not apply.
+        predicted: the same by mean-field theory, float64 `[layers]`; NaN where the theory does not apply: to layers that are
+            not fed by the one before.
         to_output: root of the mean squared singular value of dy/dh_l, y the last layer's output, float64 `[layers]`.
         values: the largest singular values of dh_l/dh_(l-1), float64 `[inputs asked for, values]`, falling, by path.
         whole: those of dy/dx.
@@ -110,11 +111,14 @@ def jacobian(
 
     Args:
         model: a model of which each example goes its own way.
-        x: inputs, `[examples, ...]`, or a structure of such arrays; integers have no Jacobian, and it begins behind them.
+        x: inputs, `[examples, ...]`, or a structure of such arrays, which count as one. Integers have no Jacobian, and it
+            begins behind them; those of which the model makes floats at once, such as pixels, are taken as floats.
         layers: whose outputs are compared, as in `GradientMonitor`; None for all with matrices (dense, convolution,
-            recurrent, attention). In a net with shortcuts name the blocks' ends, such as `"add*"`.
+            recurrent, attention), frozen or not. In a net with shortcuts name the blocks' ends, such as `"add*"`; of
+            several branches one.
         values: how many of the largest singular values.
-        inputs: for how many of the examples these are computed, which takes far longer than the means; 0 for none.
+        inputs: for how many of the examples these are computed, which takes far longer than the means, above all in deep
+            and recurrent nets; 0 for none.
         seed: of the random vectors.
 
     Returns:
@@ -123,7 +127,7 @@ def jacobian(
 
     Raises:
         TypeError: the model is none of Keras 3.
-        ValueError: fewer than two layers are chosen, or a number is below 1.
+        ValueError: fewer than two layers are chosen, a number is below 1, or the inputs hold NaN or infinity.
 
     Example:
         >>> kerasgrad.jacobian(model, x[:64])
@@ -162,8 +166,8 @@ def _theory(way: Way, random: np.random.Generator) -> tuple[Array, dict[str, str
         plain = id(call.layer) not in seen and way.is_plain(row, random)
         stack.append(mean_field.Fed(call.layer, np.asarray(call.inputs[0]), plain))
         seen.add(id(call.layer))
-    reasons = {f"theory of {path}": mean_field.why_not(fed) for path, fed in zip(way.paths, stack, strict=True)}
-    return mean_field.predicted(stack), {what: why for what, why in reasons.items() if why}
+    untold = {f"theory of {path}": mean_field.why_not(fed) for path, fed in zip(way.paths, stack, strict=True)}
+    return mean_field.predicted(stack), {what: why for what, why in untold.items() if why}
 
 
 @dataclass
@@ -215,26 +219,26 @@ def _reasons(way: Way, chi: Array) -> dict[str, str]:
         found = way.back(upper, [lower], tf.ones_like(way.nodes[upper][0]))[0]
         return any(gradient is not None for gradient in found)
 
-    reasons = {}
+    skipped = dict(way.left_out)
     for row in np.flatnonzero(np.isnan(chi)).tolist():
         path, node = way.paths[row], way.nodes[row + 1]
         before = way.paths[row - 1] if row else "the input"
         if not np.isfinite(np.asarray(node[0])).all():
-            reasons[path] = "what it gives holds NaN or infinity"
+            skipped[path] = "what it gives holds NaN or infinity"
         elif way.begins_at(row + 1):
-            reasons[path] = "it is fed integers, which have no Jacobian; what follows begins with what it gives"
+            skipped[path] = "it is fed integers, which have no Jacobian; what follows begins with what it gives"
         elif not way.nodes[0]:
-            reasons[path] = "the input holds no floats that could be followed, and integers have no Jacobian"
+            skipped[path] = "the input holds no floats that could be followed, and integers have no Jacobian"
         elif reaches(row, row + 1):
-            reasons[path] = "its derivative holds NaN or infinity"
+            skipped[path] = "its derivative holds NaN or infinity"
         elif row and reaches(0, row + 1):
-            reasons[path] = (
+            skipped[path] = (
                 f"it lies on another branch than {before}; what a layer leaves means little over several branches: name the "
                 "layers of one in `layers`"
             )
         else:
-            reasons[path] = f"no way leads to it from {before}"
-    return reasons
+            skipped[path] = f"no way leads to it from {before}"
+    return skipped
 
 
 def _largest(net: Net, data: Any, means: _Means, values: int, inputs: int, seed: int) -> tuple[dict[str, Array], Array]:
@@ -259,38 +263,40 @@ def _of_pair(way: Way, upper: int, lower: int, values: int, seed: int) -> Array:
     zeros = tf.zeros_like(ahead[0])
 
     @functools.cache
-    def pulled() -> tuple[tf.GradientTape, list[Any]]:
+    def linear() -> tuple[tf.GradientTape, list[Any]]:
         # J'u is linear in u: its own transposed derivative is J.
-        with tf.GradientTape(persistent=True) as linear:
-            linear.watch(zeros)
-            return linear, way.back(upper, [lower], zeros)[0]
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(zeros)
+            return tape, way.back(upper, [lower], zeros)[0]
 
     def forth(vectors: Array) -> Array:
-        linear, gradients = pulled()
-        reached = [(g, v) for g, v in zip(gradients, _shaped(vectors, behind), strict=True) if g is not None]
-        pushed = linear.gradient([g for g, _ in reached], zeros, output_gradients=[v for _, v in reached])
-        return _columns([pushed], ahead, vectors.shape[1])
+        tape, gradients = linear()
+        shaped = _shaped(vectors, behind, way.examples)
+        reached = [(g, v) for g, v in zip(gradients, shaped, strict=True) if g is not None]
+        pushed = tape.gradient([g for g, _ in reached], zeros, output_gradients=[v for _, v in reached])
+        return _columns([pushed], ahead, way.examples)[:, : vectors.shape[1]]
 
     def back(vectors: Array) -> Array:
-        return _columns(way.back(upper, [lower], _shaped(vectors, ahead)[0])[0], behind, vectors.shape[1])
+        pulled = way.back(upper, [lower], _shaped(vectors, ahead, way.examples)[0])[0]
+        return _columns(pulled, behind, way.examples)[:, : vectors.shape[1]]
 
     # J' has the same singular values; of the two spaces the smaller one is sooner searched through.
     forth, back, width = (forth, back, width) if width <= height else (back, forth, height)
     return singular.largest(forth, back, width, values, seed=seed)
 
 
-def _shaped(vectors: Array, like: list[Any]) -> list[Any]:
-    """Columns as the rows of tensors; rows that are left over stay zero."""
-    rows = np.zeros((like[0].shape[0], len(vectors)))
+def _shaped(vectors: Array, like: list[Any], examples: int) -> list[Any]:
+    """Columns as examples of tensors; examples that are left over stay zero."""
+    rows = np.zeros((examples, len(vectors)))
     rows[: vectors.shape[1]] = vectors.T
-    parts = np.split(rows, np.cumsum([entries([tensor]) // len(rows) for tensor in like])[:-1], axis=1)
+    parts = np.split(rows, np.cumsum([entries([tensor]) // examples for tensor in like])[:-1], axis=1)
     return [tf.constant(part.reshape(t.shape), t.dtype) for part, t in zip(parts, like, strict=True)]
 
 
-def _columns(tensors: list[Any], like: list[Any], count: int) -> Array:
-    """The first rows of tensors as columns, zero for a tensor that is None."""
+def _columns(tensors: list[Any], like: list[Any], examples: int) -> Array:
+    """The examples of tensors as columns, zero for a tensor that is None."""
     given = [tf.zeros_like(t) if g is None else tf.convert_to_tensor(g) for g, t in zip(tensors, like, strict=True)]
-    return np.concatenate([np.asarray(g, np.float64).reshape(g.shape[0], -1)[:count] for g in given], axis=1).T
+    return np.concatenate([np.asarray(g, np.float64).reshape(examples, -1) for g in given], axis=1).T
 
 
 def _factor(chi: Array) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from kerasgrad.probes import ridge
 from kerasgrad.probes.asking import as_inputs, build, check_arrays, check_finite, check_model, preserved
-from kerasgrad.probes.tracing import called, choice, named
+from kerasgrad.probes.tracing import called, choice, named, of_each
 from kerasgrad.taps.collector import Layers
-from kerasgrad.views.text import cropped, number
+from kerasgrad.views.text import cropped, number, reasons
 
 Array = NDArray[np.float64]
 
@@ -43,6 +43,7 @@ class LinearProbe:
         score: `"accuracy"`, or `"R2"` where the targets are numbers: the share of their variance that is explained.
         guess: the score of the best constant.
         held_out: how many examples the scores rest on.
+        not_examined: why something has no score.
     """
 
     layers: tuple[str, ...]
@@ -52,6 +53,7 @@ class LinearProbe:
     score: str
     guess: float
     held_out: int
+    not_examined: dict[str, str] = field(default_factory=dict)
 
     @property
     def stayed_random(self) -> tuple[str, ...]:
@@ -70,12 +72,10 @@ class LinearProbe:
             mark = "  holds NaN or infinity" if np.isnan(trained - random) else mark
             lines.append(f"{cropped(path, 28):<28} {number(float(trained)):>8} {number(float(random)):>8}{mark}")
         lines += ["", f"The best constant: {number(self.guess)}."]
-        if INPUT not in self.layers:
-            lines.append("not examined: the input, which is text")
         if self.stayed_random:
             among = sum(path != INPUT for path in self.layers)
             lines.append(f"{len(self.stayed_random)} of {among} layers tell no more than with random weights.")
-        return "\n".join(lines)
+        return "\n".join([*lines, *reasons(self.not_examined)])
 
 
 def linear_probe(model: keras.Model, x: Any, y: Any, *, layers: Layers = None, seed: int = 0) -> LinearProbe:
@@ -122,14 +122,16 @@ def linear_probe(model: keras.Model, x: Any, y: Any, *, layers: Layers = None, s
     held = max(1, round(HELD_OUT * examples))
     split = order[held:], order[:held]
 
+    left_out: dict[str, str] = {}
+
     def gains(known: dict[str, Array]) -> dict[str, Array]:
-        outputs = _outputs(model, data, selected, seed)
+        outputs = _outputs(model, data, selected, seed, left_out)
         return known | {path: _gains(f, targets, score, split) for path, f in outputs.items() if path not in known}
 
     with preserved(model):
         trained, drawn = gains({}), list[dict[str, Array]]()
         if not set(trained) - {INPUT}:
-            raise ValueError(f"`layers` matches no layer that gives one tensor of floats. Received: layers={layers!r}")
+            raise ValueError(f"`layers` matches no layer that gives floats for each example. Received: layers={layers!r}")
         for _ in range(DRAWS):
             _draw_anew(model, random)
             drawn.append(gains({path: trained[path] for path in trained if path == INPUT}))
@@ -137,7 +139,7 @@ def linear_probe(model: keras.Model, x: Any, y: Any, *, layers: Layers = None, s
     told, guessed = np.array([trained[path] for path in paths]), np.array([[of[path] for path in paths] for of in drawn])
     constant = _gained(np.repeat(targets[split[0]].mean(axis=0)[None], held, axis=0), targets[split[1]], score)
     scores = told.mean(axis=1), guessed.mean(axis=(0, 2)), _error(told, guessed)
-    return LinearProbe(paths, *scores, score, float(constant.mean()), held)
+    return LinearProbe(paths, *scores, score, float(constant.mean()), held, left_out)
 
 
 def _error(told: Array, guessed: Array) -> Array:
@@ -205,18 +207,23 @@ def _batch(data: Any, start: int) -> Any:
     return keras.tree.map_structure(lambda tensor: tensor[start : start + BATCH], data)
 
 
-def _outputs(model: keras.Model, data: Any, selected: Any, seed: int) -> dict[str, Array]:
-    """The input and each layer's output as features, `[examples, features]`, by path."""
+def _outputs(model: keras.Model, data: Any, selected: Any, seed: int, left_out: dict[str, str]) -> dict[str, Array]:
+    """The input and each layer's output as features, `[examples, features]`, by path; of what is left out, why."""
     examples, found = len(keras.tree.flatten(data)[0]), dict[str, list[Array]]()
     for start in range(0, examples, BATCH):
         batch = _batch(data, start)
+        count, taken = len(keras.tree.flatten(batch)[0]), {INPUT: keras.tree.flatten(batch)}
+        if any(part.dtype == tf.string for part in taken[INPUT]):
+            left_out[INPUT] = "it is text"
         calls = named([call for call in called(model, batch) if selected(call.layer, call.path)])
-        given = [part for part in keras.tree.flatten(batch) if part.dtype != tf.string]
-        taken = ({INPUT: given} if given else {}) | {path: call.outputs for path, call in calls.items()}
-        for path, parts in taken.items():
-            flat = [np.asarray(part).reshape(len(part), -1) for part in parts]
+        for path, call in calls.items():
+            taken[path] = call.outputs
+            if not of_each(call, count):
+                left_out[path] = "what it gives is not of the examples one by one"
+        for path in taken.keys() - left_out.keys():
+            flat = [np.asarray(part).reshape(count, -1) for part in taken[path]]
             found.setdefault(path, []).append(_folded(np.concatenate(flat, axis=1), seed))
-    return {path: np.concatenate(batches) for path, batches in found.items()}
+    return {path: np.concatenate(found[path]) for path in (INPUT, *calls) if path not in left_out}
 
 
 def _folded(features: Any, seed: int) -> Array:

@@ -159,7 +159,7 @@ def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -
         tape: is to watch what each layer gives, since it follows neither integers nor frozen weights by itself.
 
     Returns:
-        The calls of layers that give one tensor of floats, in order.
+        The calls of layers that give tensors of floats, in order; only these stand among their `outputs`.
     """
     notes, training = CallNotes(model, tape), {"training": False} if model._call_has_training_arg else {}
     with seams.installed(), seams.listening(notes):
@@ -167,7 +167,12 @@ def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -
     for call in notes.calls:
         call.outputs = [tensor for tensor in call.outputs if tensor.dtype.is_floating]
     # A layer that is built only now is called symbolically first.
-    return [call for call in notes.calls if len(call.outputs) == 1 and not tf.is_symbolic_tensor(call.outputs[0])]
+    return [call for call in notes.calls if call.outputs and not any(map(tf.is_symbolic_tensor, call.outputs))]
+
+
+def of_each(call: Call, examples: int) -> bool:
+    """Whether a layer gives something for each example; several rows of an example may be folded into the first axis."""
+    return all(tensor.shape.rank and tensor.shape[0] % examples == 0 for tensor in call.outputs)
 
 
 def named(calls: list[Call]) -> dict[str, Call]:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgrad.probes.tracing import Call, called, choice, named
+from kerasgrad.probes.tracing import Call, called, choice, named, of_each
 from kerasgrad.taps.collector import Layers
 from kerasgrad.views.text import few
 
@@ -30,18 +30,17 @@ class Way:
         calls: their calls.
         nodes: where the way begins, and then what each layer gave, each a list of tensors. It begins with the inputs, all
             of them together; in the place of integers, which have no derivative, stands what a layer makes of them.
+        examples: how many went the way.
         tape: persistent.
+        left_out: why some layers that were chosen are not compared, by path.
     """
 
     paths: tuple[str, ...]
     calls: list[Call]
     nodes: list[list[Any]]
-    tape: tf.GradientTape = field(repr=False)
-
-    @property
-    def examples(self) -> int:
-        """How many went the way."""
-        return int(self.nodes[1][0].shape[0])
+    examples: int
+    tape: tf.GradientTape
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def back(self, upper: int, lower: Sequence[int], vectors: Any) -> list[list[Any]]:
         """The transposed Jacobians of one node with respect to others, times a vector for each example."""
@@ -91,19 +90,21 @@ class Net:
         """
         data = self._as_declared(data)
         inputs = [tensor for tensor in keras.tree.flatten(data) if tensor.dtype.is_floating]
-        examples = keras.tree.flatten(data)[0].shape[0]
+        examples = int(keras.tree.flatten(data)[0].shape[0])
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(inputs)
             calls = called(self._model, data, tape)
-        chosen = [call for call in calls if self._selects(call.layer, call.path)]
+        chosen = named([call for call in calls if self._selects(call.layer, call.path)])
+        left_out = {path: why for path, call in chosen.items() if (why := _why_not(call, examples))}
+        chosen = {path: call for path, call in chosen.items() if path not in left_out}
         if len(chosen) < 2:
             raise ValueError(
                 "`jacobian` compares the outputs of at least two layers, each a single tensor of floats. The model called "
-                f"{few([call.path for call in calls])}. Received: layers={self._choice!r}, which chooses "
-                f"{[call.path for call in chosen]}"
+                f"{few([call.path for call in calls])}. Received: layers={self._choice!r}, which chooses {list(chosen)}"
             )
         begins = [call.outputs[0] for call in calls if _of_integers(call, examples)]
-        return Way(tuple(named(chosen)), chosen, [[*inputs, *begins], *(call.outputs for call in chosen)], tape)
+        nodes = [[*inputs, *begins], *(call.outputs for call in chosen.values())]
+        return Way(tuple(chosen), list(chosen.values()), nodes, examples, tape, left_out)
 
     def _as_declared(self, data: Any) -> Any:
         """Integers as the floats that the model would make of them, such as pixels."""
@@ -133,8 +134,14 @@ def _as(declared: Any, tensor: Any) -> Any:
     return tf.cast(tensor, wanted) if tensor.dtype.is_integer and "float" in wanted else tensor
 
 
+def _why_not(call: Call, examples: int) -> str:
+    """Why what a layer gives cannot be compared; `""` if it can."""
+    if len(call.outputs) > 1:
+        return "it gives several tensors"
+    return "" if of_each(call, examples) else "what it gives is not of the examples one by one"
+
+
 def _of_integers(call: Call, examples: int) -> bool:
     """Whether a layer makes floats of each example's integers, as an embedding does."""
-    output, given = call.outputs[0], call.inputs
-    integers = isinstance(call.layer, LOOKING_UP) or (bool(given) and not any(t.dtype.is_floating for t in given))
-    return integers and output.shape.rank > 0 and output.shape[0] == examples
+    integers = bool(call.inputs) and not any(tensor.dtype.is_floating for tensor in call.inputs)
+    return (integers or isinstance(call.layer, LOOKING_UP)) and not _why_not(call, examples)
