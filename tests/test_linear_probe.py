@@ -164,7 +164,7 @@ def test_numbers_one_hot_and_bad_input() -> None:
             kerasgrad.linear_probe(model, x, labels)
     with pytest.raises(ValueError, match="y with such numbers in 1 of 200 examples, the first of them 7"):
         kerasgrad.linear_probe(model, x, np.where(np.arange(200) == 7, np.nan, 0.5))
-    with pytest.raises(ValueError, match="64 of which are single numbers"):
+    with pytest.raises(ValueError, match="64 of which are single values"):
         kerasgrad.linear_probe(model, x[0].tolist(), y)
     model.layers[2].kernel.assign(model.layers[2].kernel * np.nan)
     broken = kerasgrad.linear_probe(model, x, y)

@@ -56,7 +56,7 @@ def as_inputs(x: Any) -> Any:
     return _tensors(x)[0]
 
 
-def check_arrays(*parts: Any) -> None:
+def check_no_dataset(*parts: Any) -> None:
     """Makes sure that no dataset, generator or the like was given in the place of arrays.
 
     Raises:
@@ -64,7 +64,27 @@ def check_arrays(*parts: Any) -> None:
     """
     for part in keras.tree.flatten(list(parts)):
         if isinstance(part, tf.data.Dataset | keras.utils.PyDataset | Iterator):
-            raise ValueError(f"{_BATCH}. Received: a {type(part).__name__}")
+            raise ValueError(
+                "Arrays are asked for: of a dataset take one batch, `x, y = next(iter(dataset))`, or more of it, "
+                f"`next(iter(dataset.rebatch(1000)))`. Received: a {type(part).__name__}"
+            )
+
+
+def check_arrays(*parts: Any) -> None:
+    """Makes sure that inputs, targets and the like are arrays, or structures of them.
+
+    Raises:
+        ValueError: they are a dataset, or lists of numbers.
+    """
+    check_no_dataset(*parts)
+    given = [part for part in keras.tree.flatten(list(parts)) if part is not None]
+    single = sum(not (part.shape.rank if tf.is_tensor(part) else np.ndim(part)) for part in given)
+    if single:
+        raise ValueError(
+            "A list or tuple counts as several inputs or outputs, each an array with the examples along its first axis: of "
+            "lists of numbers make one array, `np.asarray(x)`, and give a single example as a batch of one, `x[None]`. "
+            f"Received: {len(given)} inputs and outputs, {single} of which are single values"
+        )
 
 
 def check_finite(probe: str, **parts: Any) -> None:
@@ -88,34 +108,22 @@ def check_finite(probe: str, **parts: Any) -> None:
             )
 
 
-_BATCH = (
-    "A batch takes arrays with the same number of examples, at least one, along their first axis; of a dataset take one "
-    "batch, `x, y = next(iter(dataset))`, or more of it, `next(iter(dataset.rebatch(1000)))`"
-)
-
-
 def _tensors(*parts: Any) -> list[Any]:
     check_arrays(*parts)
     given = [keras.tree.map_structure(_tensor, part) for part in parts]
-    tensors = [tensor for tensor in tf.nest.flatten(given) if tf.is_tensor(tensor)]
-    lengths = [int(tensor.shape[0]) for tensor in tensors if tensor.shape.rank]
-    if len(lengths) < len(tensors):
-        raise ValueError(
-            f"{_BATCH}; a list or tuple counts as several inputs, of lists of numbers make an array, `np.asarray(x)`. "
-            f"Received: {len(tensors)} inputs, {len(tensors) - len(lengths)} of which are single numbers"
-        )
+    lengths = [int(tensor.shape[0]) for tensor in tf.nest.flatten(given) if tf.is_tensor(tensor)]
     if len(set(lengths)) != 1 or not lengths[0]:
-        raise ValueError(f"{_BATCH}. Received: {len(lengths)} arrays, of {sorted(set(lengths))[:8]} examples")
+        raise ValueError(
+            "A batch takes arrays with the same number of examples, at least one, along their first axis. Received: "
+            f"{len(lengths)} arrays, of {sorted(set(lengths))[:8]} examples"
+        )
     return given
 
 
 def _tensor(values: Any) -> Any:
     if values is None:
         return None
-    try:
-        tensor = values if tf.is_tensor(values) else tf.convert_to_tensor(np.asarray(values))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{_BATCH}. Received: a {type(values).__name__}, of which no tensor can be made") from error
+    tensor = values if tf.is_tensor(values) else tf.convert_to_tensor(np.asarray(values))
     return tf.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor
 
 

@@ -35,7 +35,7 @@ def audit(
 
     Raises:
         TypeError: the model is none of Keras 3.
-        ValueError: the sample is no arrays, but a dataset.
+        ValueError: the sample is a dataset, or lists of numbers.
 
     Example:
         >>> kerasgrad.audit(model, batch_size=32)

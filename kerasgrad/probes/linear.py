@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasgrad.probes import ridge
-from kerasgrad.probes.asking import as_inputs, build, check_arrays, check_finite, check_model, preserved
+from kerasgrad.probes.asking import as_inputs, build, check_finite, check_model, check_no_dataset, preserved
 from kerasgrad.probes.tracing import called, choice, named, of_each
 from kerasgrad.taps.collector import Layers
 from kerasgrad.views.text import cropped, number, reasons
@@ -160,7 +160,7 @@ def _error(told: Array, guessed: Array) -> Array:
 
 def _targets(y: Any) -> tuple[Array, str]:
     """Targets as columns, and what their prediction is scored by."""
-    check_arrays(y)
+    check_no_dataset(y)
     try:
         values = np.asarray(y)
     except ValueError:  # arrays of unequal shapes
