@@ -253,7 +253,7 @@ def _draw_anew(model: keras.Model, random: np.random.Generator) -> None:
             names = (f"{name}_initializer", f"{name.removesuffix('_kernel')}_initializer")
             given = next((found for found in (getattr(layer, n, None) for n in names) if found is not None), None)
             if given is None and len(variable.shape) >= 2:
-                given = keras.initializers.GlorotUniform()
+                given = keras.initializers.GlorotUniform(seed=0)  # without a seed it would draw one from Python's numbers
             if given is not None:
                 value = np.array(_reseeded(given, random)(variable.shape, dtype=variable.dtype))
                 if name == "bias" and getattr(layer, "unit_forget_bias", False):
