@@ -12,6 +12,7 @@ from keras import layers
 
 import kerasgrad
 from kerasgrad.probes import singular
+from kerasgrad.probes.tracing import anatomy, is_weight_layer
 
 TOLERANCE = 1e-3
 
@@ -176,7 +177,9 @@ def test_what_theory_leaves_out_is_left_out_beside_it() -> None:
 
 def test_an_activation_that_is_a_layer() -> None:
     stack = [layers.Dense(90, layers.LeakyReLU(0.1)), layers.Dense(90, layers.PReLU()), layers.Dense(90, "glu")]
-    answer = kerasgrad.jacobian(keras.Sequential([layers.Input((90,)), *stack]), numbers(8, 90), inputs=0)
+    model = keras.Sequential([layers.Input((90,)), *stack])
+    assert [call.path for call in anatomy(model).calls if is_weight_layer(call.layer)] == ["dense", "dense_1", "dense_2"]
+    answer = kerasgrad.jacobian(model, numbers(8, 90), inputs=0)
     assert answer.layers == ("dense", "dense_1", "dense_2") and np.isfinite(answer.chi).all()
     assert np.allclose(answer.predicted[0], answer.chi[0], rtol=0.1) and np.isnan(answer.predicted[1:]).all()
     assert "weights of its own" in answer.not_examined["theory of dense_1"]

@@ -131,6 +131,7 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
     listener, seen = CallNotes(model), Anatomy()
 
     def run(inputs: Any) -> Any:
+        listener.calls.clear()  # what makes variables in its first trace, as a PReLU inside a Dense does, is traced again
         with seams.listening(listener):
             outputs = model(inputs, training=True)
         seen.outputs = _tensors(outputs)
