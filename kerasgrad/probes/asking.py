@@ -115,7 +115,7 @@ def _tensors(*parts: Any) -> list[Any]:
     if len(set(lengths)) != 1 or not lengths[0]:
         raise ValueError(
             "A batch takes arrays with the same number of examples, at least one, along their first axis. Received: "
-            f"{len(lengths)} arrays, of {sorted(set(lengths))[:8]} examples"
+            f"{len(lengths)} arrays, of {lengths[:8]} examples"
         )
     return given
 
