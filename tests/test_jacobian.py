@@ -12,6 +12,7 @@ from keras import layers
 
 import kerasgrad
 from kerasgrad.probes import singular
+from kerasgrad.probes.tracing import anatomy, is_weight_layer
 
 TOLERANCE = 1e-3
 
@@ -170,7 +171,116 @@ def test_what_theory_leaves_out_is_left_out_beside_it() -> None:
     model = keras.Sequential([keras.Input((64,)), *stack, keras.layers.Dense(10, "softmax")])
     answer = kerasgrad.jacobian(model, numbers(16, 64), inputs=0)
     assert np.isnan(answer.predicted[-1]) and answer.factor < 0.9 * answer.predicted_factor
-    assert "of the 3 that mean-field theory covers" in repr(answer)
+    assert "Mean-field theory covers 3 of the 4 layers after the first" in repr(answer)
+    assert "acts on several units" in answer.not_examined["theory of dense_4"]
+
+
+def test_an_activation_that_is_a_layer() -> None:
+    stack = [layers.Dense(90, layers.LeakyReLU(0.1)), layers.Dense(90, layers.PReLU()), layers.Dense(90, "glu")]
+    model = keras.Sequential([layers.Input((90,)), *stack])
+    assert [call.path for call in anatomy(model).calls if is_weight_layer(call.layer)] == ["dense", "dense_1", "dense_2"]
+    answer = kerasgrad.jacobian(model, numbers(8, 90), inputs=0)
+    assert answer.layers == ("dense", "dense_1", "dense_2") and np.isfinite(answer.chi).all()
+    assert np.allclose(answer.predicted[0], answer.chi[0], rtol=0.1) and np.isnan(answer.predicted[1:]).all()
+    assert "weights of its own" in answer.not_examined["theory of dense_1"]
+    assert "several units" in answer.not_examined["theory of dense_2"]
+
+
+def between(name: str) -> keras.Model:
+    """Four Dense layers with something before one of them."""
+    inputs = layers.Input((40,))
+    x = layers.Rescaling(0.5)(inputs) if name == "rescaling" else inputs
+    for place in range(4):
+        before, x = x, layers.Dense(40, activation="tanh", name=f"dense_{place}")(x)
+        if place == 1 and name in BETWEEN:
+            x = BETWEEN[name](x)
+        elif place == 1 and name == "sum":
+            x = x + before
+    return keras.Model(inputs, x)
+
+
+BETWEEN: dict[str, Any] = {
+    "dropout": layers.Dropout(0.5),
+    "reshaped": lambda x: layers.Flatten()(layers.Reshape((5, 8))(x)),
+    "scaled": layers.Lambda(lambda x: 0.5 * x),
+    "shifted": layers.Lambda(lambda x: x + 0.5),
+    "permuted": layers.Lambda(lambda x: x[:, ::-1]),
+    "normalized": layers.BatchNormalization(),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    {
+        "rescaling": 0,
+        "scaled": 2,
+        "shifted": 2,
+        "permuted": 2,
+        "normalized": 2,
+        "sum": 2,
+        "dropout": -1,
+        "reshaped": -1,
+    }.items(),
+)
+def test_theory_is_silent_where_something_lies_between(name: str, row: int) -> None:
+    model = between(name)
+    if name == "normalized":
+        BETWEEN[name].moving_variance.assign(np.full(40, 9.0))
+    answer = kerasgrad.jacobian(model, numbers(32, 40), inputs=0)
+    told = np.array([place != row for place in range(4)])
+    assert np.array_equal(np.isfinite(answer.predicted), told)
+    # Past it the theory begins anew with what the layer gets.
+    assert np.allclose(answer.predicted[told], answer.chi[told], rtol=0.25)
+    assert [what for what in answer.not_examined] == ([] if row < 0 else [f"theory of dense_{row}"])
+
+
+def test_theory_of_images_and_of_sequences() -> None:
+    flat = plain("relu", 1.2, 36, 4, 0)
+    image = keras.Sequential([layers.Input((6, 6, 1)), layers.Flatten(), *flat.layers])
+    x = numbers(8, 36)
+    wanted, found = (kerasgrad.jacobian(m, v, inputs=0) for m, v in ((flat, x), (image, x.reshape(8, 6, 6, 1))))
+    assert np.allclose(found.predicted, wanted.predicted) and np.allclose(found.chi, wanted.chi, rtol=0.05)
+    wide = [layers.Dense(100, activation="tanh") for _ in range(4)]
+    steps = keras.Sequential([layers.Input((5, 100)), *wide[:2], layers.Flatten(), *wide[2:]])
+    of_steps = kerasgrad.jacobian(steps, numbers(8, 5, 100), inputs=0)
+    assert np.allclose(of_steps.predicted, of_steps.chi, rtol=0.1) and not of_steps.not_examined
+
+
+def test_several_inputs_and_branches() -> None:
+    left, right = layers.Input((6,)), layers.Input((3,))
+    a1, b1 = layers.Dense(4, name="a1"), layers.Dense(5, name="b1")
+    out = layers.Dense(2, name="out")
+    model = keras.Model([left, right], out(layers.Concatenate()([a1(left), b1(right)])))
+    answer = kerasgrad.jacobian(model, [numbers(8, 6), numbers(8, 3)])
+    assert answer.layers == ("a1", "b1", "out") and "another branch than a1" in answer.not_examined["b1"]
+    kernel, last = np.array(a1.kernel), np.array(out.kernel)
+    assert answer.chi[0] == pytest.approx(np.square(kernel).sum() / 4, rel=0.1) and np.isnan(answer.chi[1])
+    assert answer.chi[2] == pytest.approx(np.square(last[4:]).sum() / 2, rel=0.1)
+    # From end to end all inputs count together.
+    whole = np.concatenate([kernel @ last[:4], np.array(b1.kernel) @ last[4:]])
+    assert np.allclose(answer.whole[:, :2], np.linalg.svd(whole, compute_uv=False), rtol=1e-4)
+
+
+def test_pixels_frozen_and_unbuilt_models() -> None:
+    stack = [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(8, activation="relu"), layers.Dense(3)]
+    model, pixels = keras.Sequential(stack), np.random.default_rng(0).integers(0, 256, (16, 4, 4), np.uint8)
+    floats = kerasgrad.jacobian(model, pixels.astype(np.float32), inputs=1)
+    model.trainable = False
+    frozen = kerasgrad.jacobian(model, pixels, inputs=1)
+    assert np.array_equal(floats.chi, frozen.chi) and np.array_equal(floats.whole, frozen.whole) and floats.chi[0] < 1e-3
+    tokens = keras.Sequential([layers.Embedding(9, 4), layers.GlobalAveragePooling1D(), layers.Dense(4), layers.Dense(2)])
+    tokens.layers[0].trainable = False
+    answer = kerasgrad.jacobian(tokens, np.array([[1, 2, 3]] * 4), layers="*")
+    assert "fed integers" in answer.not_examined["embedding"] and np.isfinite(answer.chi[1:]).all()
+    assert np.isfinite(kerasgrad.jacobian(tokens, np.array([[1, 2, 3]] * 4)).chi).all()
+
+
+def test_what_is_not_finite_is_named() -> None:
+    model, x = dense_net(), numbers(4, 12)
+    with pytest.raises(ValueError, match="x with such numbers in 1 of 4 examples, the first of them 2"):
+        kerasgrad.jacobian(model, np.where(np.arange(4)[:, None] == 2, np.inf, x))
+    model.layers[1].bias.assign(np.full(14, np.nan))
+    assert "holds NaN" in kerasgrad.jacobian(model, x).not_examined[model.layers[1].name]
 
 
 def test_where_the_gradient_is_lost() -> None:
@@ -178,7 +288,7 @@ def test_where_the_gradient_is_lost() -> None:
     row = answer.layers.index(answer.lost_at)
     assert answer.to_output[row] < 1e-4 <= answer.to_output[row + 1] and answer.lost_at in repr(answer)
     kept = kerasgrad.jacobian(plain("relu", 2**0.5, 50, 12, 0), numbers(4, 50), inputs=1)
-    assert kept.lost_at == "" and "mean-field theory" in repr(kept) and kept.whole.shape == (1, 4)
+    assert kept.lost_at == "" and "Mean-field theory: " in repr(kept) and kept.whole.shape == (1, 4)
     lines = {line.get_label(): line for line in kerasgrad.views.singular_values(kept).axes[0].lines}
     assert np.array_equal(lines["rms, output to layer"].get_xdata(), kept.to_output)
     assert np.array_equal(lines["mean-field theory"].get_xdata(), np.sqrt(kept.predicted))
@@ -199,10 +309,19 @@ def test_integers_shortcuts_and_what_does_not_apply() -> None:
     answer = kerasgrad.jacobian(model, tokens, layers="add*")
     assert answer.layers == ("add", "add_1") and answer.chi[1] > 1 and np.isnan(answer.predicted).all()
     assert "plain stacks" in answer.not_examined["theory"]
-    left, right = layers.Input((4,)), layers.Input((4,))
-    apart = keras.Model([left, right], layers.Add()([layers.Dense(3)(left), layers.Dense(3)(right)]))
-    found = kerasgrad.jacobian(apart, [numbers(2, 4), numbers(2, 4)], layers=lambda layer: True)
-    assert np.isnan(found.chi[0]) and "no way leads" in repr(found)
+
+
+def test_many_vectors_go_through_a_small_net_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pass through a recurrent net is hundreds of operations: 200 of them made one of 30 steps take half a minute."""
+    passes, gradient = list[None](), tf.GradientTape.gradient
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        passes.append(None)
+        return gradient(*args, **kwargs)
+
+    monkeypatch.setattr(tf.GradientTape, "gradient", counted)
+    answer = kerasgrad.jacobian(recurrent_net(), numbers(4, 5, 3), inputs=0)
+    assert np.isfinite(answer.chi).all() and len(passes) <= 3 * len(answer.layers)
 
 
 def test_the_model_is_left_as_it_is_and_bad_input_is_told() -> None:

@@ -56,13 +56,66 @@ def as_inputs(x: Any) -> Any:
     return _tensors(x)[0]
 
 
-def _tensors(*parts: Any) -> list[Any]:
-    given = [keras.tree.map_structure(_tensor, part) for part in parts]
-    lengths = [tensor.shape[0] if tensor.shape.rank else None for tensor in tf.nest.flatten(given) if tf.is_tensor(tensor)]
-    if not lengths or None in lengths or len(set(lengths)) > 1 or not lengths[0]:
+def check_no_dataset(*parts: Any) -> None:
+    """Makes sure that no dataset, generator or the like was given in the place of arrays.
+
+    Raises:
+        ValueError: one was.
+    """
+    for part in keras.tree.flatten(list(parts)):
+        if isinstance(part, tf.data.Dataset | keras.utils.PyDataset | Iterator):
+            raise ValueError(
+                "Arrays are asked for: of a dataset take one batch, `x, y = next(iter(dataset))`, or more of it, "
+                f"`next(iter(dataset.rebatch(1000)))`. Received: a {type(part).__name__}"
+            )
+
+
+def check_arrays(*parts: Any) -> None:
+    """Makes sure that inputs, targets and the like are arrays, or structures of them.
+
+    Raises:
+        ValueError: they are a dataset, or lists of numbers.
+    """
+    check_no_dataset(*parts)
+    given = [part for part in keras.tree.flatten(list(parts)) if part is not None]
+    single = sum(not (part.shape.rank if tf.is_tensor(part) else np.ndim(part)) for part in given)
+    if single:
         raise ValueError(
-            "A batch takes arrays with the same number of examples, at least one, along their first axis; of a dataset take "
-            f"one batch, `x, y = next(iter(dataset))`. Received: arrays of {lengths} examples"
+            "A list or tuple counts as several inputs or outputs, each an array with the examples along its first axis: of "
+            "lists of numbers make one array, `np.asarray(x)`, and give a single example as a batch of one, `x[None]`. "
+            f"Received: {len(given)} inputs and outputs, {single} of which are single values"
+        )
+
+
+def check_finite(probe: str, **parts: Any) -> None:
+    """Makes sure that inputs or labels hold no NaN and no infinity, which would make all that is asked NaN.
+
+    Args:
+        probe: its name, for the message.
+        **parts: arrays or tensors or structures of them, by the name of the argument.
+
+    Raises:
+        ValueError: some example does.
+    """
+    for name, part in parts.items():
+        for values in map(np.asarray, keras.tree.flatten(part)):
+            if values.dtype.kind != "f" or np.isfinite(values).all():
+                continue
+            bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+            raise ValueError(
+                f"`{probe}` takes finite numbers: leave out the examples with NaN or infinity, or fill these in. Received: "
+                f"{name} with such numbers in {len(bad)} of {len(values)} examples, the first of them {bad[0]}"
+            )
+
+
+def _tensors(*parts: Any) -> list[Any]:
+    check_arrays(*parts)
+    given = [keras.tree.map_structure(_tensor, part) for part in parts]
+    lengths = [int(tensor.shape[0]) for tensor in tf.nest.flatten(given) if tf.is_tensor(tensor)]
+    if len(set(lengths)) != 1 or not lengths[0]:
+        raise ValueError(
+            "A batch takes arrays with the same number of examples, at least one, along their first axis. Received: "
+            f"{len(lengths)} arrays, of {lengths[:8]} examples"
         )
     return given
 
@@ -72,6 +125,13 @@ def _tensor(values: Any) -> Any:
         return None
     tensor = values if tf.is_tensor(values) else tf.convert_to_tensor(np.asarray(values))
     return tf.cast(tensor, keras.config.floatx()) if tensor.dtype.is_floating else tensor
+
+
+def build(model: keras.Model, inputs: Any) -> None:
+    """Builds a model that is not built yet by calling it, as its first training step would."""
+    if not model.built:
+        with preserved(model):
+            model(inputs)
 
 
 class _Held(seams.Listener):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kerasgrad.finding import Diagnosis, Finding, Severity
-from kerasgrad.probes.asking import check_model
+from kerasgrad.probes.asking import check_arrays, check_model
 from kerasgrad.probes.checks import CHECKS, OF_COMPILE, Asked
 from kerasgrad.probes.tracing import anatomy
 
@@ -33,10 +33,15 @@ def audit(
     Returns:
         The findings, none of which has a step, and what could not be examined and why. Its `repr` is the report.
 
+    Raises:
+        TypeError: the model is none of Keras 3.
+        ValueError: the sample is a dataset, or lists of numbers.
+
     Example:
         >>> kerasgrad.audit(model, batch_size=32)
     """
     check_model(model, "audit")
+    check_arrays(x, y)
     asked = Asked(model, anatomy(model, sequence_length), batch_size, sequence_length)
     findings: list[Finding] = []
     examined, not_examined = [], {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +12,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasgrad.probes import mean_field, singular
-from kerasgrad.probes.asking import as_inputs, check_model, preserved
-from kerasgrad.probes.tracing import called, choice
+from kerasgrad.probes.asking import as_inputs, build, check_finite, check_model, preserved
+from kerasgrad.probes.ways import Net, Way, entries
 from kerasgrad.taps.collector import Layers
-from kerasgrad.views.text import bar, number
+from kerasgrad.views.text import bar, cropped, number, reasons
 
 Array = NDArray[np.float64]
 
@@ -24,7 +25,8 @@ ENTRIES = 2**14
 """Random entries that a mean square of singular values rests on: a relative error of about sqrt(2 / ENTRIES), 1 %."""
 PROBES = 64
 """At most so many random vectors for each example."""
-INPUT = "(input)"
+MEMORY = 2**22
+"""Numbers that the layers may give where the examples are copied for several vectors at once: 16 MB of float32."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,7 +39,8 @@ class Jacobians:
         chi: mean squared singular value of dh_l/dh_(l-1), `|J|_F^2 / n_l`, mean over the inputs, float64 `[layers]`; of the
             first layer with respect to the input. 1 keeps a gradient as large as it is. NaN where no way leads from one
             layer to the next.
-        predicted: the same by mean-field theory, float64 `[layers]`; NaN where the theory does not apply.
+        predicted: the same by mean-field theory, float64 `[layers]`; NaN where the theory does not apply: to layers that are
+            not fed by the one before.
         to_output: root of the mean squared singular value of dy/dh_l, y the last layer's output, float64 `[layers]`.
         values: the largest singular values of dh_l/dh_(l-1), float64 `[inputs asked for, values]`, falling, by path.
         whole: those of dy/dx.
@@ -71,13 +74,16 @@ class Jacobians:
 
     def __repr__(self) -> str:
         """The answer: what a layer leaves, where the gradient is lost, and the layers one by one."""
-        factor, theory = self.factor, self.predicted_factor
-        said = "" if np.isnan(theory) else f" (mean-field theory: {number(theory)})"
-        covered = np.isfinite(self.predicted[1:])
-        if said and not covered.all():
+        lines = [f"{len(self.layers)} layers, {self.examples} inputs: a layer leaves {number(self.factor)} of a gradient."]
+        theory, covered = number(self.predicted_factor), np.isfinite(self.predicted[1:])
+        if covered.all():
+            lines.append(f"Mean-field theory: {theory}.")
+        elif covered.any():
             same = number(_factor(self.chi[1:][covered]))
-            said = f" (of the {covered.sum()} that mean-field theory covers: {same}, theory: {number(theory)})"
-        lines = [f"{len(self.layers)} layers, {self.examples} inputs: a layer leaves {number(factor)} of a gradient{said}."]
+            lines.append(
+                f"Mean-field theory covers {covered.sum()} of the {len(covered)} layers after the first: it says {theory}, "
+                f"measured {same}."
+            )
         if self.lost_at:
             depth = len(self.layers) - 1 - self.layers.index(self.lost_at)
             lines.append(f"{depth} layers below the output, at {self.lost_at}, less than {LOST:g} of it is left.")
@@ -89,9 +95,9 @@ class Jacobians:
             cells = [np.sqrt(self.chi[row]), np.sqrt(self.predicted[row]), top]
             text = " ".join(f"{number(float(cell)):>9}" for cell in cells)
             left = float(self.to_output[row])
-            lines.append(f"{path[-28:]:<28} {text} {number(left):>10}  {bar(left, self.to_output)}".rstrip())
+            lines.append(f"{cropped(path, 28):<28} {text} {number(left):>10}  {bar(left, self.to_output)}".rstrip())
         lines += ["", "rms s.v.: root of the mean squared singular value of dh_l/dh_(l-1); of output: of dy/dh_l"]
-        lines += [f"not examined: {what}: {why}" for what, why in self.not_examined.items()]
+        lines += reasons(self.not_examined)
         return "\n".join(lines)
 
 
@@ -105,11 +111,14 @@ def jacobian(
 
     Args:
         model: a model of which each example goes its own way.
-        x: inputs, `[examples, ...]`, or a structure of such arrays; integers have no Jacobian, and it begins behind them.
+        x: inputs, `[examples, ...]`, or a structure of such arrays, which count as one. Integers have no Jacobian, and it
+            begins behind them; those of which the model makes floats at once, such as pixels, are taken as floats.
         layers: whose outputs are compared, as in `GradientMonitor`; None for all with matrices (dense, convolution,
-            recurrent, attention). In a net with shortcuts name the blocks' ends, such as `"add*"`.
+            recurrent, attention), frozen or not. In a net with shortcuts name the blocks' ends, such as `"add*"`; of
+            several branches one.
         values: how many of the largest singular values.
-        inputs: for how many of the examples these are computed, which takes far longer than the means; 0 for none.
+        inputs: for how many of the examples these are computed, which takes far longer than the means, above all in deep
+            and recurrent nets; 0 for none.
         seed: of the random vectors.
 
     Returns:
@@ -118,7 +127,7 @@ def jacobian(
 
     Raises:
         TypeError: the model is none of Keras 3.
-        ValueError: fewer than two layers are chosen, or a number is below 1.
+        ValueError: fewer than two layers are chosen, a number is below 1, or the inputs hold NaN or infinity.
 
     Example:
         >>> kerasgrad.jacobian(model, x[:64])
@@ -133,107 +142,106 @@ def jacobian(
             f"`values` takes a number from 1 and `inputs` one from 0. Received: values={values!r}, inputs={inputs!r}"
         )
     data = as_inputs(x)
+    check_finite("jacobian", x=data)
+    build(model, data)
+    net, random = Net(model, layers), np.random.default_rng(seed)
     with preserved(model):
-        net = _Net(model, layers)
         way = net.forward(data)
-        rows, skipped = _means(way, np.random.default_rng(seed))
-        top, whole = _largest(net, data, values, min(inputs, way.examples), seed)
-    theory = np.full(len(rows.chi), np.nan)
-    reason = mean_field.why_not(way.made_by) or ("" if way.from_input else "its input is not what the first layer gets")
-    if reason:
-        skipped["theory"] = reason
-    else:
-        theory = mean_field.predicted(way.made_by, way.nodes[0].numpy().astype(np.float64))
-    return Jacobians(way.paths, way.examples, rows.chi, theory, rows.to_output, top, whole, skipped)
+        means = _means(net, data, random)
+        skipped = _reasons(way, means.chi)
+        theory, untold = _theory(way, random)
+        if inputs and not net.any_batch:
+            inputs, skipped["largest"] = 0, "a layer keeps its state, and so takes batches of one size only"
+        top, whole = _largest(net, data, means, values, min(inputs, way.examples), seed)
+    return Jacobians(way.paths, way.examples, means.chi, theory, means.to_output[1:], top, whole, skipped | untold)
 
 
-@dataclass
-class _Way:
-    """One forward pass: what the layers gave, and the tape that can differentiate it."""
-
-    paths: tuple[str, ...]
-    made_by: list[keras.Layer]
-    nodes: list[Any]
-    tape: tf.GradientTape
-    from_input: bool
-
-    @property
-    def examples(self) -> int:
-        return int(self.nodes[0].shape[0])
-
-    def back(self, upper: int, lower: int | list[int], vectors: Any) -> Any:
-        """The transposed Jacobian of one node with respect to others, times a vector for each example."""
-        wanted = [self.nodes[i] for i in lower] if isinstance(lower, list) else self.nodes[lower]
-        return self.tape.gradient(self.nodes[upper], wanted, output_gradients=vectors)
-
-
-class _Net:
-    """A model and which of its layers are compared."""
-
-    def __init__(self, model: keras.Model, layers: Layers) -> None:
-        self._model, self._choice = model, layers
-        self._selects = choice(layers)
-
-    def forward(self, data: Any) -> _Way:
-        """Runs the model on a batch, as `predict` does."""
-        flat = keras.tree.flatten(data)
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch([tensor for tensor in flat if tensor.dtype.is_floating])
-            calls = called(self._model, data)
-        from_input = len(flat) == 1 and flat[0].dtype.is_floating
-        start = flat[0] if from_input else calls[0].outputs[0] if calls else None
-        chosen = [c for c in calls if self._selects(c.layer, c.path) and c.outputs[0] is not start]
-        if len(chosen) < 2:
-            raise ValueError(
-                "`jacobian` compares the outputs of at least two layers, each a single tensor of floats. The model called "
-                f"{[c.path for c in calls]}. Received: layers={self._choice!r}, which chooses {[c.path for c in chosen]}"
-            )
-        paths: list[str] = []
-        for call in chosen:
-            again = sum(path.partition("#")[0] == call.path for path in paths)
-            paths.append(f"{call.path}#{again + 1}" if again else call.path)
-        nodes = [start, *(call.outputs[0] for call in chosen)]
-        return _Way(tuple(paths), [call.layer for call in chosen], nodes, tape, from_input)
+def _theory(way: Way, random: np.random.Generator) -> tuple[Array, dict[str, str]]:
+    """What mean-field theory says of each layer, and why of some it says nothing."""
+    if not all(type(call.layer) is keras.layers.Dense for call in way.calls):
+        why = "mean-field theory is applied to plain stacks of Dense layers only"
+        return np.full(len(way.paths), np.nan), {"theory": why}
+    seen, stack = set[int](), list[mean_field.Fed]()
+    for row, call in enumerate(way.calls, start=1):
+        plain = id(call.layer) not in seen and way.is_plain(row, random)
+        stack.append(mean_field.Fed(call.layer, np.asarray(call.inputs[0]), plain))
+        seen.add(id(call.layer))
+    untold = {f"theory of {path}": mean_field.why_not(fed) for path, fed in zip(way.paths, stack, strict=True)}
+    return mean_field.predicted(stack), {what: why for what, why in untold.items() if why}
 
 
 @dataclass
 class _Means:
+    """Mean squares of singular values: of each step, and of the output with respect to each node."""
+
     chi: Array
     to_output: Array
 
 
-def _means(way: _Way, random: np.random.Generator) -> tuple[_Means, dict[str, str]]:
-    """Mean squares of singular values, from random signs: E |J'u|^2 = |J|_F^2."""
-    count, skipped = len(way.paths), dict[str, str]()
-    chi, squares = np.full(count, np.nan), np.zeros(count)
-    for row, path in enumerate(way.paths):
-        found = [_square(way.back(row + 1, row, u)) for u in _signs(way.nodes[row + 1], random)]
-        chi[row] = np.mean(found) / _entries(way.nodes[row + 1])
-        if np.isnan(chi[row]):
-            skipped[path] = f"no way leads to it from {way.paths[row - 1] if row else 'the input'}"
-    probes = _signs(way.nodes[-1], random)
+def _means(net: Net, data: Any, random: np.random.Generator) -> _Means:
+    """From random signs: E |J'u|^2 = |J|_F^2. Many signs go through a small net at once, as copies of the examples."""
+    way = net.forward(data)
+    sizes = [entries(node) for node in way.nodes]
+    copies = min(MEMORY // sum(sizes), -(-ENTRIES // min(sizes[1:])), PROBES) if net.any_batch else 1
+    if copies > 1:
+        way = net.forward(keras.tree.map_structure(lambda t: tf.concat([t] * copies, axis=0), data))
+    most = -(-PROBES // max(copies, 1))
+    count = len(way.paths)
+    chi, squares = np.full(count, np.nan), np.zeros(count + 1)
+    for row in range(1, count + 1):
+        found = [_squares(way.back(row, [row - 1], u))[0] for u in _signs(way.nodes[row], most, random)]
+        chi[row - 1] = np.nan if way.begins_at(row) else np.mean(found) / entries(way.nodes[row])
+    probes = _signs(way.nodes[-1], most, random)
     for u in probes:
-        squares += [_square(g) for g in way.back(count, list(range(1, count)), u)] + [_square(u)]
-    return _Means(chi, np.sqrt(squares / len(probes) / _entries(way.nodes[-1]))), skipped
+        squares += _squares([*way.back(count, range(count), u), [u]])
+    return _Means(chi, np.sqrt(squares / len(probes) / entries(way.nodes[-1])))
 
 
-def _entries(tensor: Any) -> int:
-    return int(np.prod(tensor.shape))
-
-
-def _signs(tensor: Any, random: np.random.Generator) -> list[Any]:
+def _signs(node: list[Any], most: int, random: np.random.Generator) -> list[Any]:
     """Random vectors of +1 and -1, as many as their entries make for the precision."""
-    number = int(np.clip(np.ceil(ENTRIES / _entries(tensor)), 1, PROBES))
-    return [tf.constant(random.choice([-1.0, 1.0], tensor.shape), tensor.dtype) for _ in range(number)]
+    number = int(np.clip(-(-ENTRIES // entries(node)), 1, most))
+    return [tf.constant(random.choice([-1.0, 1.0], node[0].shape), node[0].dtype) for _ in range(number)]
 
 
-def _square(gradient: Any) -> float:
-    if gradient is None:
-        return float("nan")
-    return float(np.square(tf.convert_to_tensor(gradient).numpy().astype(np.float64)).sum())
+def _squares(gradients: list[list[Any]]) -> Array:
+    """The sum of squares at each node; NaN where no way leads to it."""
+    found = []
+    for node in gradients:
+        given = [np.asarray(tf.convert_to_tensor(g)).astype(np.float64) for g in node if g is not None]
+        found.append(sum(float(np.square(values).sum()) for values in given) if given else float("nan"))
+    return np.array(found)
 
 
-def _largest(net: _Net, data: Any, values: int, inputs: int, seed: int) -> tuple[dict[str, Array], Array]:
+def _reasons(way: Way, chi: Array) -> dict[str, str]:
+    """Why some layers have no numbers."""
+
+    def reaches(lower: int, upper: int) -> bool:
+        found = way.back(upper, [lower], tf.ones_like(way.nodes[upper][0]))[0]
+        return any(gradient is not None for gradient in found)
+
+    skipped = dict(way.left_out)
+    for row in np.flatnonzero(np.isnan(chi)).tolist():
+        path, node = way.paths[row], way.nodes[row + 1]
+        before = way.paths[row - 1] if row else "the input"
+        if not np.isfinite(np.asarray(node[0])).all():
+            skipped[path] = "what it gives holds NaN or infinity"
+        elif way.begins_at(row + 1):
+            skipped[path] = "it is fed integers, which have no Jacobian; what follows begins with what it gives"
+        elif not way.nodes[0]:
+            skipped[path] = "the input holds no floats that could be followed, and integers have no Jacobian"
+        elif reaches(row, row + 1):
+            skipped[path] = "its derivative holds NaN or infinity"
+        elif row and reaches(0, row + 1):
+            skipped[path] = (
+                f"it lies on another branch than {before}; what a layer leaves means little over several branches: name the "
+                "layers of one in `layers`"
+            )
+        else:
+            skipped[path] = f"no way leads to it from {before}"
+    return skipped
+
+
+def _largest(net: Net, data: Any, means: _Means, values: int, inputs: int, seed: int) -> tuple[dict[str, Array], Array]:
     """The largest singular values of each step and of the whole, for some of the inputs."""
     found: dict[str, list[Array]] = {}
     whole: list[Array] = []
@@ -241,43 +249,54 @@ def _largest(net: _Net, data: Any, values: int, inputs: int, seed: int) -> tuple
     for example in range(inputs):
         # As many copies of the example as vectors are multiplied at once.
         way = net.forward(keras.tree.map_structure(lambda t, i=example: tf.repeat(t[i : i + 1], copies, axis=0), data))
-        for row, path in enumerate(way.paths):
-            top = _of_pair(way, row + 1, row, values, seed)
-            if top is not None:
-                found.setdefault(path, []).append(top)
-        top = _of_pair(way, len(way.paths), 0, values, seed)
-        whole += [] if top is None else [top]
+        for row in np.flatnonzero(np.isfinite(means.chi)).tolist():
+            found.setdefault(way.paths[row], []).append(_of_pair(way, row + 1, row, values, seed))
+        if np.isfinite(means.to_output[0]):
+            whole.append(_of_pair(way, len(way.paths), 0, values, seed))
     return {path: np.stack(rows) for path, rows in found.items()}, np.array(whole)
 
 
-def _of_pair(way: _Way, upper: int, lower: int, values: int, seed: int) -> Array | None:
-    """The largest singular values of one Jacobian, for an example of which the batch holds copies; None without a way."""
+def _of_pair(way: Way, upper: int, lower: int, values: int, seed: int) -> Array:
+    """The largest singular values of one Jacobian, for an example of which the batch holds copies."""
     ahead, behind = way.nodes[upper], way.nodes[lower]
-    zeros = tf.zeros_like(ahead)
-    # J'u is linear in u: its own transposed derivative is J.
-    with tf.GradientTape(persistent=True) as linear:
-        linear.watch(zeros)
-        pulled = way.back(upper, lower, zeros)
-    if pulled is None:
-        return None
+    height, width = entries(ahead) // way.examples, entries(behind) // way.examples
+    zeros = tf.zeros_like(ahead[0])
 
-    def shaped(vectors: Array, like: Any) -> Any:
-        rows = np.zeros((like.shape[0], vectors.shape[0]))
-        rows[: vectors.shape[1]] = vectors.T
-        return tf.constant(rows.reshape(like.shape), like.dtype)
-
-    def columns(tensor: Any, count: int) -> Array:
-        flat = tf.convert_to_tensor(tensor).numpy().astype(np.float64)
-        return np.asarray(flat.reshape(len(flat), -1)[:count].T)
+    @functools.cache
+    def linear() -> tuple[tf.GradientTape, list[Any]]:
+        # J'u is linear in u: its own transposed derivative is J.
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(zeros)
+            return tape, way.back(upper, [lower], zeros)[0]
 
     def forth(vectors: Array) -> Array:
-        pushed = linear.gradient(pulled, zeros, output_gradients=shaped(vectors, behind))
-        return columns(tf.zeros_like(ahead) if pushed is None else pushed, vectors.shape[1])
+        tape, gradients = linear()
+        shaped = _shaped(vectors, behind, way.examples)
+        reached = [(g, v) for g, v in zip(gradients, shaped, strict=True) if g is not None]
+        pushed = tape.gradient([g for g, _ in reached], zeros, output_gradients=[v for _, v in reached])
+        return _columns([pushed], ahead, way.examples)[:, : vectors.shape[1]]
 
     def back(vectors: Array) -> Array:
-        return columns(way.back(upper, lower, shaped(vectors, ahead)), vectors.shape[1])
+        pulled = way.back(upper, [lower], _shaped(vectors, ahead, way.examples)[0])[0]
+        return _columns(pulled, behind, way.examples)[:, : vectors.shape[1]]
 
-    return singular.largest(forth, back, _entries(behind) // way.examples, values, seed=seed)
+    # J' has the same singular values; of the two spaces the smaller one is sooner searched through.
+    forth, back, width = (forth, back, width) if width <= height else (back, forth, height)
+    return singular.largest(forth, back, width, values, seed=seed)
+
+
+def _shaped(vectors: Array, like: list[Any], examples: int) -> list[Any]:
+    """Columns as examples of tensors; examples that are left over stay zero."""
+    rows = np.zeros((examples, len(vectors)))
+    rows[: vectors.shape[1]] = vectors.T
+    parts = np.split(rows, np.cumsum([entries([tensor]) // examples for tensor in like])[:-1], axis=1)
+    return [tf.constant(part.reshape(t.shape), t.dtype) for part, t in zip(parts, like, strict=True)]
+
+
+def _columns(tensors: list[Any], like: list[Any], examples: int) -> Array:
+    """The examples of tensors as columns, zero for a tensor that is None."""
+    given = [tf.zeros_like(t) if g is None else tf.convert_to_tensor(g) for g, t in zip(tensors, like, strict=True)]
+    return np.concatenate([np.asarray(g, np.float64).reshape(examples, -1) for g in given], axis=1).T
 
 
 def _factor(chi: Array) -> float:

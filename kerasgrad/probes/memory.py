@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
+from kerasgrad.probes.asking import as_batch, build, check_model, preserved, step_without_update
 from kerasgrad.taps import seams
 from kerasgrad.taps.layers import RECURRENT, below
 from kerasgrad.views.text import bar, number
@@ -108,9 +108,7 @@ def through_time(
     """
     check_model(model, "through_time", compiled=True)
     data = as_batch(x, y, sample_weight)
-    if not model.built:
-        with preserved(model):
-            model(data[0])
+    build(model, data[0])
     asked = _find(model, layer)
     listener = _States(model, asked)
     with preserved(model), _stepwise(asked):

@@ -42,7 +42,7 @@ def largest(forth: Product, back: Product, width: int, count: int, *, rounds: in
     known: Array = np.zeros(0)
     for _ in range(rounds):
         block = _new_directions(block, basis)
-        if not block.shape[1]:  # all of the space, or all that J does not send to zero
+        if not block.shape[1]:  # all that J does not send to zero
             break
         multiplied = forth(block)
         basis = np.concatenate([basis, block], axis=1)
@@ -50,7 +50,10 @@ def largest(forth: Product, back: Product, width: int, count: int, *, rounds: in
         values = np.asarray(np.linalg.svd(image, compute_uv=False)[:count], np.float64)
         if len(values) == len(known) and np.abs(values - known).max() <= CHANGE * values[0]:
             return values
-        known, block = values, back(multiplied)
+        known = values
+        if basis.shape[1] == width:  # all of the space
+            break
+        block = back(multiplied)
     return known
 
 

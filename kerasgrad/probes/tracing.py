@@ -88,15 +88,15 @@ class Anatomy:
 
 
 class CallNotes(seams.Listener):
-    """Notes each call of a layer that has no layers inside, or is opaque; symbolic or eager."""
+    """Notes each call of a layer that calls no layer, or is opaque, or has a matrix of its own; symbolic or eager."""
 
-    def __init__(self, model: keras.Model) -> None:
-        self.model, self.calls = model, list[Call]()
+    def __init__(self, model: keras.Model, tape: tf.GradientTape | None = None) -> None:
+        self.model, self.calls, self._tape = model, list[Call](), tape
         self._stack: list[list[bool]] = []
         self._opaque = 0
 
     def on_layer(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Runs the layer; notes it if nothing inside it was noted."""
+        """Runs the layer and notes it, unless it only calls others."""
         hidden, opaque = self._opaque > 0, isinstance(layer, OPAQUE)
         if self._stack and not hidden:
             self._stack[-1].append(True)
@@ -107,9 +107,11 @@ class CallNotes(seams.Listener):
         finally:
             inside = self._stack.pop()
             self._opaque -= opaque
-        if layer is not self.model and not hidden and (opaque or not inside):
+        if layer is not self.model and not hidden and (opaque or not inside or _own_matrix(layer)):
             path = below(self.model, layer.path or layer.name)
             self.calls.append(Call(layer, path, _tensors((args, kwargs)), _tensors(outputs)))
+            if self._tape is not None:
+                self._tape.watch([tensor for tensor in self.calls[-1].outputs if tensor.dtype.is_floating])
         return outputs
 
 
@@ -129,6 +131,7 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
     listener, seen = CallNotes(model), Anatomy()
 
     def run(inputs: Any) -> Any:
+        listener.calls.clear()  # what makes variables in its first trace, as a PReLU inside a Dense does, is traced again
         with seams.listening(listener):
             outputs = model(inputs, training=True)
         seen.outputs = _tensors(outputs)
@@ -148,27 +151,46 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
     return seen
 
 
-def called(model: keras.Model, data: Any) -> list[Call]:
+def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -> list[Call]:
     """Runs a model on data as `predict` does and notes what its layers give.
 
     Args:
         model: the model.
         data: its inputs, as tensors.
+        tape: is to watch what each layer gives, since it follows neither integers nor frozen weights by itself.
 
     Returns:
-        The calls of layers that give one tensor of floats, in order.
+        The calls of layers that give tensors of floats, in order; only these stand among their `outputs`.
     """
-    notes, training = CallNotes(model), {"training": False} if model._call_has_training_arg else {}
+    notes, training = CallNotes(model, tape), {"training": False} if model._call_has_training_arg else {}
     with seams.installed(), seams.listening(notes):
         model(data, **training)
     for call in notes.calls:
         call.outputs = [tensor for tensor in call.outputs if tensor.dtype.is_floating]
-    return [call for call in notes.calls if len(call.outputs) == 1]
+    # A layer that is built only now is called symbolically first.
+    return [call for call in notes.calls if call.outputs and not any(map(tf.is_symbolic_tensor, call.outputs))]
+
+
+def of_each(call: Call, examples: int) -> bool:
+    """Whether a layer gives something for each example; several rows of an example may be folded into the first axis."""
+    return all(tensor.shape.rank and tensor.shape[0] % examples == 0 for tensor in call.outputs)
+
+
+def named(calls: list[Call]) -> dict[str, Call]:
+    """Calls by path; of a layer that is called again the later ones are numbered."""
+    found: dict[str, Call] = {}
+    for call in calls:
+        name, number = call.path, 1
+        while name in found:
+            number += 1
+            name = f"{call.path}#{number}"
+        found[name] = call
+    return found
 
 
 def choice(layers: Layers) -> Callable[[keras.Layer, str], bool]:
-    """What a user chose, as a predicate of a layer and its path; None is for all layers that multiply by a matrix."""
-    return chooses(layers) if layers is not None else lambda layer, path: is_weight_layer(layer)
+    """What a user chose, as a predicate of a layer and its path; None: all that multiply by a matrix, also frozen ones."""
+    return chooses(layers) if layers is not None else lambda layer, path: has_matrix(layer)
 
 
 def _specs(model: keras.Model, sequence_length: int | None) -> Any:
@@ -201,11 +223,21 @@ def _tensors(structure: Any) -> list[Any]:
     return [t for t in keras.tree.flatten(structure) if isinstance(t, tf.Tensor)]
 
 
-def is_weight_layer(layer: keras.Layer) -> bool:
+def has_matrix(layer: keras.Layer) -> bool:
     """Whether it multiplies by a matrix: dense, convolution, recurrent, attention; not an embedding or a normalisation."""
     if isinstance(layer, (*NORMALIZATIONS, keras.layers.Embedding)):
         return False
-    return any(len(variable.shape) >= 2 for variable in layer.trainable_variables)
+    return any(map(_own_matrix, layer._flatten_layers()))
+
+
+def _own_matrix(layer: keras.Layer) -> bool:
+    """Frozen or not: only the properties without an underscore leave out what is frozen."""
+    return any(len(variable.shape) >= 2 for variable in layer._trainable_variables)
+
+
+def is_weight_layer(layer: keras.Layer) -> bool:
+    """Whether it multiplies by a matrix that is trained."""
+    return has_matrix(layer) and any(len(variable.shape) >= 2 for variable in layer.trainable_variables)
 
 
 def _measure_ways(seen: Anatomy, graph: Any) -> None:

@@ -77,7 +77,7 @@ def judgement(diagnosis: Diagnosis) -> str:
 def findings(diagnosis: Diagnosis) -> str:
     """Each finding with where, since when, its evidence, causes and remedies; then what was not examined."""
     parts = [_judged(diagnosis), *(_described(finding) for finding in diagnosis)]
-    lines = [_wrapped(line) for line in _reasons(diagnosis.not_examined, len(diagnosis.not_examined))]
+    lines = [_wrapped(line) for line in reasons(diagnosis.not_examined, len(diagnosis.not_examined))]
     return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])
 
 
@@ -98,7 +98,7 @@ def _described(finding: Finding) -> str:
     others = [path for path in finding.layers if path != finding.starts_at]
     lines = [
         finding.summary,
-        f"layers: {_few(others)}" if others else "",
+        f"layers: {few(others)}" if others else "",
         f"measured: {finding.evidence}" if finding.evidence else "",
         *(f"({letter}) {cause}" for letter, cause in zip("abcdefgh", finding.causes, strict=False)),
         f"remedies: {', '.join(finding.remedies)}" if finding.remedies else "",
@@ -279,7 +279,7 @@ def short(paths: tuple[str, ...]) -> list[str]:
 
 
 def _notes(run: Run) -> list[Text]:
-    lines = [*_bad_numbers(run), *_reasons(run.not_examined)]
+    lines = [*_bad_numbers(run), *reasons(run.not_examined)]
     if run.kept_every > 1:
         lines.append(f"in memory every {run.kept_every}th sample is kept, evenly thinned; the event file has all")
     overflows = run.facts.get("loss_scale_overflows", 0)
@@ -298,19 +298,18 @@ def _bad_numbers(run: Run) -> list[str]:
         if found.any():
             first = int(np.flatnonzero(found.any(axis=1))[0])
             where = [short(run.layers)[row] for row in np.flatnonzero(found[first])]
-            lines.append(
-                f"NaN or infinity in the {what} of {len(where)} layers since step {run.steps[first]}: {_few(where)}"
-            )
+            lines.append(f"NaN or infinity in the {what} of {len(where)} layers since step {run.steps[first]}: {few(where)}")
     return lines
 
 
-def _reasons(not_examined: Mapping[str, str], most: int = NAMED) -> list[str]:
+def reasons(not_examined: Mapping[str, str], most: int = NAMED) -> list[str]:
     """The layers, or rules, that share a reason, in one line."""
     grouped: dict[str, list[str]] = {}
     for path, reason in not_examined.items():
         grouped.setdefault(reason, []).append(path)
-    return [f"not examined: {_few(paths, most)}: {reason}" for reason, paths in grouped.items()]
+    return [f"not examined: {few(paths, most)}: {reason}" for reason, paths in grouped.items()]
 
 
-def _few(paths: list[str], most: int = NAMED) -> str:
+def few(paths: list[str], most: int = NAMED) -> str:
+    """The first names, and how many more there are."""
     return ", ".join(paths[:most]) + (f" and {len(paths) - most} more" if len(paths) > most else "")
