@@ -131,7 +131,7 @@ def unfreeze(given: Given, graph: Graph) -> Edit:
 
     Source: Yosinski et al. 2014, How transferable are features in deep neural networks.
     """
-    edit = Edit()
+    edit = Edit(thaws=True)
     paths = {*given.finding.layers, given.finding.starts_at} - {""} if given.finding else set()
     for call in graph.calls:
         frozen = bool(getattr(call.layer, "weights", None)) and not call.layer.trainable

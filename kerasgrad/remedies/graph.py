@@ -1,12 +1,13 @@
 """A model's graph, read and put together anew with something changed, by Keras' own `clone_model`.
 
 The model that is given is never touched: all layers of the copy are new. A layer that is not changed has the configuration,
-the name and the weights of the one it was made from.
+the name, the weights and what else it would save of the one it was made from.
 """
 
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -121,6 +122,7 @@ class Edit:
         around: runs a call of the copy in another way; by identity of the call as it was seen.
         inputs: makes of each new input tensor what the layers are given in its place.
         branches: whether a chain becomes something else than a chain.
+        thaws: whether a model that is frozen as a whole is so no more; each layer in it says for itself.
         said: what is changed, in words.
     """
 
@@ -130,6 +132,7 @@ class Edit:
     around: dict[int, Around] = field(default_factory=dict)
     inputs: Callable[[Any], Any] | None = None
     branches: bool = False
+    thaws: bool = False
     said: list[str] = field(default_factory=list)
 
     def add(self, said: str, **changes: Any) -> None:
@@ -205,7 +208,7 @@ def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[s
     copy = _as(model, inputs, clone_of_shell.output, chain and not edit.branches)
     for layer, new in pairs.values():
         _carry_over(layer, new, edit)
-    if not model.trainable:  # setting it sets that of all layers inside, so only where they are all frozen
+    if not model.trainable and not edit.thaws:  # setting it sets that of all layers inside, so only where they are all frozen
         copy.trainable = False
     return copy
 
@@ -288,12 +291,14 @@ def copied(layer: Any, cls: Any = None, **changes: Any) -> Any:
 
 
 def _carry_over(layer: Any, new: Any, edit: Edit) -> None:
-    """Gives a new layer the weights that are kept of the one it was made from."""
-    if not isinstance(layer, keras.layers.Layer) or not layer.weights:
+    """Gives a new layer the weights, and the other state, that are kept of the one it was made from."""
+    if not isinstance(layer, keras.layers.Layer):
         return
     redraw = edit.redraw.get(id(layer), frozenset())
     if redraw == ALL:
         return
+    if not redraw:
+        _carry_state(layer, new, frozen=id(layer) not in edit.replace)
     old = dict(_named(layer))
     if id(layer) in edit.values:
         old |= edit.values[id(layer)]({name: keras.ops.convert_to_numpy(v) for name, v in old.items()})
@@ -301,6 +306,36 @@ def _carry_over(layer: Any, new: Any, edit: Edit) -> None:
         short = name.rpartition("/")[2]
         if short not in redraw and name in old and tuple(old[name].shape) == tuple(variable.shape):
             variable.assign(old[name])
+
+
+def _carry_state(layer: Any, new: Any, frozen: bool) -> None:
+    """What a layer, and the layers in it, would save and load again, through Keras' own hooks: not all of it is weights.
+
+    An adapted `Normalization` works with constants that it makes when it loads; vocabularies are tables.
+    """
+    pairs = list(zip(layer._flatten_layers(), new._flatten_layers(), strict=False))
+    shapes = [[tuple(variable.shape) for variable in of.weights] for of in (layer, new)]
+    if shapes[0] != shapes[1] or any(type(old) is not type(own) for old, own in pairs):
+        return  # another kind of layer, or another size
+    for old, own in pairs:
+        if frozen:
+            own.trainable = old.trainable  # a configuration says it of the outermost layer alone
+        try:
+            saved: dict[str, Any] = {}
+            old.save_own_variables(saved)
+            own.load_own_variables({name: keras.ops.convert_to_numpy(value) for name, value in saved.items()})
+            if hasattr(old, "save_assets"):
+                with tempfile.TemporaryDirectory() as folder:
+                    old.save_assets(folder)
+                    own.load_assets(folder)
+                if hasattr(old, "get_vocabulary") and old.get_vocabulary() != own.get_vocabulary():
+                    raise ValueError("its vocabulary has tokens that its own file cannot hold, such as line ends")
+        except Exception as error:
+            raise ValueError(
+                f"The state of the layer {old.name!r} of type {type(old).__name__} cannot be carried over to a copy by what it "
+                "saves and loads. Give it its state when it is made, such as `vocabulary=`, or apply the remedy by hand. "
+                f"Received: {type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+            ) from error
 
 
 def _named(layer: Any) -> Iterable[tuple[str, Any]]:
