@@ -208,7 +208,7 @@ def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[s
     copy = _as(model, inputs, clone_of_shell.output, chain and not edit.branches)
     for layer, new in pairs.values():
         _carry_over(layer, new, edit)
-    if not model.trainable and not edit.thaws:  # setting it sets that of all layers inside, so only where they are all frozen
+    if not model.trainable and not edit.thaws:  # setting it sets that of all layers inside
         copy.trainable = False
     return copy
 
@@ -332,8 +332,8 @@ def _carry_state(layer: Any, new: Any, frozen: bool) -> None:
                     raise ValueError("its vocabulary has tokens that its own file cannot hold, such as line ends")
         except Exception as error:
             raise ValueError(
-                f"The state of the layer {old.name!r} of type {type(old).__name__} cannot be carried over to a copy by what it "
-                "saves and loads. Give it its state when it is made, such as `vocabulary=`, or apply the remedy by hand. "
+                f"The state of the layer {old.name!r} of type {type(old).__name__} cannot be carried over to a copy by what "
+                "it saves and loads. Give it its state when it is made, such as `vocabulary=`, or apply the remedy by hand. "
                 f"Received: {type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
             ) from error
 
