@@ -104,7 +104,7 @@ def larger_batch(given: Given) -> Remedied:
 
 
 REMEDIES = (
-    by_graph(standardize_inputs, "x = (x - x_train.mean(axis=0)) / x_train.std(axis=0)"),
+    by_graph(standardize_inputs, "x = (x - x_train.mean(axis=0)) / x_train.std(axis=0)", needs=("x", "finding")),
     by_graph(rescale_pixels, "x = x / 255"),
     by_graph(add_input_normalization, "x = keras.layers.BatchNormalization(center=False, scale=False)(x)"),
     Remedy("larger_batch", larger_batch, inspect.getdoc(larger_batch) or ""),
