@@ -493,6 +493,14 @@ def test_rates_and_clipping(run: kerasgrad.Run) -> None:
     assert of("raise_clipnorm", clipnorm=0.1).clipnorm == pytest.approx(1)
 
 
+def test_what_weight_decay_spares_is_spared_in_a_copy() -> None:
+    optimizer = keras.optimizers.AdamW()
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    better = remedies.apply("lower_learning_rate", compiled(dense("relu"), optimizer=optimizer)).model
+    decays = {v.name: better.optimizer._use_weight_decay(v) for v in better.trainable_variables}
+    assert decays == {"kernel": True, "bias": False}
+
+
 def test_loss_scaling_stays_around_the_optimizer() -> None:
     keras.config.set_dtype_policy("mixed_float16")
     better = remedies.apply("lower_learning_rate", adam(dense("relu"), learning_rate=1e-2)).model

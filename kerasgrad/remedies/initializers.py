@@ -92,9 +92,10 @@ def _redrawn(given: Given, graph: Graph, name: str) -> Edit:
 def _is_drawn(layer: Any, entries: dict[str, Any]) -> bool:
     """Whether the kernels of a layer are of these very initialisers, and still of their size."""
     for entry, made in entries.items():
-        fresh, own = keras.initializers.get(made), getattr(layer, entry, None)
+        fresh: Any = keras.initializers.get(made)
+        own = getattr(layer, entry, None)
         kernel = getattr(layer, f"{entry.removesuffix('_initializer')}_kernel", getattr(layer, "kernel", None))
-        if type(own) is not type(fresh) or kernel is None:
+        if not isinstance(own, type(fresh)) or kernel is None:
             return False
         ratio = float(np.std(kernel)) / float(np.std(fresh(kernel.shape)))
         if abs(np.log(max(ratio, 1e-30))) > max(np.log(SAME), CERTAIN / np.sqrt(np.prod(kernel.shape))):
