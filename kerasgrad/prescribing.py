@@ -207,6 +207,11 @@ def _check_arrays(**given: Any) -> None:
     lengths: dict[str, list[int]] = {}
     for name, values in given.items():
         leaves = keras.tree.flatten(values)
+        if values is None:
+            raise TypeError(
+                "`prescribe` compares losses on held-out examples, so it takes targets beside `x`; where a model gives its "
+                f"input back they are `x` again. Received: {name}=None"
+            )
         if not leaves or not all(getattr(leaf, "shape", ()) and hasattr(leaf, "__getitem__") for leaf in leaves):
             raise TypeError(
                 "`prescribe` takes arrays, so that each trial sees the same batches: of a dataset or generator take some "

@@ -519,6 +519,9 @@ def test_inputs_are_standardised_with_the_sample() -> None:
     assert remedies.apply("standardize_inputs", model, x=scaled).model is None
     finding = Finding("unscaled_inputs", Severity.WARNING, "", measured=50.0)
     assert np.allclose(remedies.apply("standardize_inputs", model, finding=finding).model.layers[0](x), x / 50)
+    # A model that scales its inputs itself would scale them twice.
+    for name in ("standardize_inputs", "rescale_pixels", "add_input_normalization"):
+        assert remedies.apply(name, better, x=x).model is None
     symbols = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(9, 4), layers.Flatten(), layers.Dense(2)])
     assert remedies.apply("standardize_inputs", compiled(symbols), x=np.ones((3, 4), "int32")).model is None
 
