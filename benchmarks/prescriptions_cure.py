@@ -248,11 +248,13 @@ def report(folder: Path) -> None:
     detected = [o for o in scored if o["trials"]["trials"][0]["warnings"]]
     low, high = interval(len(cured), len(scored))
     gains = [_finite(o["gain"]) - max(0.0, _finite(o["sick"])) for o in scored]
-    mean, least = sum(gains) / max(1, len(gains)), min((g for o, g in zip(scored, gains, strict=True) if o in cured), default=0)
+    mean = sum(gains) / max(1, len(gains))
+    least = min((gain for o, gain in zip(scored, gains, strict=True) if o in cured), default=0.0)
     lines = [
         f"Cured: {len(cured)} of {len(scored)}: {100 * len(cured) / max(1, len(scored)):.0f} % "
         f"({100 * low:.0f} to {100 * high:.0f}), of those that a rule warned of in the trial "
-        f"{len([o for o in cured if o in detected])} of {len(detected)}. Mean gain: {100 * mean:.0f} points, least of a cured one {100 * least:.0f}. "
+        f"{len([o for o in cured if o in detected])} of {len(detected)}. "
+        f"Mean gain: {100 * mean:.0f} points, least of a cured one {100 * least:.0f}. "
         f"Healthy nets changed: {len(changed)} of {len(healthy)}. Not sick, and not counted: "
         f"{sum(o['label'] == 'harmless' for o in outcomes)}; failed: {sum(o['label'] == 'failed' for o in outcomes)}. "
         f"Run so far: {len(outcomes)} of {SEEDS * len(cases())}.",

@@ -117,6 +117,17 @@ def test_an_unknown_version_and_an_empty_file_have_a_reason(tmp_path: Path, monk
         Run.load(tmp_path)
 
 
+def test_a_run_that_was_written_before_a_statistic_was_known_has_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *older, newest = catalogue.names("overall")
+    monkeypatch.setattr("kerasgrad.events.writer.names", lambda of: tuple(older))
+    expected = written(tmp_path / "gradients", range(3))
+    run = Run.load(tmp_path)
+    assert np.isnan(run.overall(newest)).all()
+    assert all(np.array_equal(run.overall(name), expected.overall(name), equal_nan=True) for name in older)
+
+
 def test_size_on_disk(tmp_path: Path) -> None:
     """What a sample takes is little more than its numbers."""
     layers = tuple(f"block{i}/conv" for i in range(100))

@@ -426,6 +426,14 @@ def test_a_bump_in_a_falling_loss_is_no_oscillation() -> None:
     assert BY_NAME["oscillating_loss"](again)
 
 
+def test_what_is_learnt_between_the_last_two_samples_counts() -> None:
+    tables = healthy()
+    tables["overall", "loss"] = np.tile([2.5, 2.2, 2.3, 2.4], 20)
+    assert BY_NAME["plateau"](made(tables))
+    tables["overall", "loss"][-1] = 0.05  # far apart as late samples are, it is the only one after a sudden fall
+    assert not BY_NAME["plateau"](made(tables))
+
+
 def test_a_symptom_names_what_brings_it_about() -> None:
     found = {f.rule: f for f in warnings_of(vanishing(healthy()))}
     assert "vanishing_gradient" in found["plateau"].causes[0]

@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.context import RequestContext
 
 import kerasgrad
 import zoo
+from kerasgrad import catalogue
+from kerasgrad.events import records
 from kerasgrad.plugin.source import Source
 from kerasgrad.run import Run
 from zoo import tasks
@@ -117,20 +120,25 @@ def test_the_rules_say_of_a_baseline_what_its_recipe_expects(name: str) -> None:
     assert sorted({finding.rule for finding in found}) == sorted(recipe(name).expected)
 
 
-def test_what_was_recorded_before_a_statistic_was_known_has_none_of_it() -> None:
-    """What is said of the whole model is a vector in the file: a name that is put among the others would shift them."""
-    run = zoo.baseline("plain.relu")
-    assert np.isnan(run.overall("examples")).all() and (run.overall("iteration") == run.steps).all()
-    assert (run.overall("overhead") < 1).any() and (run.overall("loss_scale_overflow") == 0).all()
+@pytest.mark.parametrize("name", RECORDED)
+def test_tensorboard_knows_of_every_tag_what_it_is(name: str) -> None:
+    """What is known of a tag stands at its first record, and that may be one that a later one replaced."""
+    first: dict[str, Any] = {}
+    for payload in records.read(FOLDER / name / "gradients" / "events.out.tfevents.baseline"):
+        for value in Event.FromString(payload).summary.value:
+            first.setdefault(value.tag, value)
+    ours = {tag: value.metadata.plugin_data for tag, value in first.items() if tag.startswith("kerasgrad/")}
+    assert {"kerasgrad/schema", "kerasgrad/facts", "kerasgrad/overall"} <= set(ours)
+    assert {data.plugin_name for data in ours.values()} == {"kerasgrad"}
+    # What is said of the whole model is a vector in the file: a name that is put among the others would shift them.
+    rows = json.loads(ours["kerasgrad/overall"].content)["rows"]
+    assert rows == list(catalogue.names("overall"))[: len(rows)]
 
 
 def test_what_learnt_and_what_did_not_are_far_apart() -> None:
     gains = {name: gain(name) for name in RECORDED if not recipe(name).expected}
-    assert not [name for name, value in gains.items() if LEARNT / 2 < value < 1.5 * LEARNT]
-    silent = {"lstm.no_bias.adding", "simple_rnn.adding"}
-    assert {name for name, value in gains.items() if value < LEARNT} == silent, (
-        "sick, and the README says that no rule warns"
-    )
+    assert min(gains.values()) >= 1.5 * LEARNT, "sick, and no rule warns"
+    assert max(gain(name) for name in RECORDED if "plateau" in recipe(name).expected) < LEARNT
     assert is_healthy("plain.relu") and not is_healthy("plain.sigmoid") and not is_healthy("simple_rnn.adding")
 
 

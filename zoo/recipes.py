@@ -61,10 +61,10 @@ def _digits(model: str, *expected: str, **more: Any) -> Recipe:
     return Recipe(model, "digits", expected=expected, **more)
 
 
-def _adding(model: str) -> Recipe:
+def _adding(model: str, *expected: str) -> Recipe:
     """The adding problem over 100 steps."""
     shape = {"input_shape": (100, 2)}
-    return Recipe(model, "adding", shape, optimizer=FAST_ADAM, steps=2000, weights=True, compiled=True)
+    return Recipe(model, "adding", shape, optimizer=FAST_ADAM, steps=2000, expected=expected, weights=True, compiled=True)
 
 
 def _order(model: str, *expected: str, optimizer: Options) -> Recipe:
@@ -85,16 +85,16 @@ _MODULAR = {"vocabulary": 23, "input_shape": (2,), "classes": 23}
 _PLAYS = {"vocabulary": 65, "input_shape": (64,)}
 
 RECIPES: Mapping[str, Recipe] = {
-    "plain.sigmoid": _digits("plain.sigmoid", VANISHING, weights=True),
+    "plain.sigmoid": _digits("plain.sigmoid", PLATEAU, VANISHING, weights=True),
     "plain.sigmoid_batch_norm": _digits("plain.sigmoid_batch_norm"),
     "plain.tanh": _digits("plain.tanh", weights=True),
-    "plain.tanh_normal": _digits("plain.tanh_normal", EXPLODING, SATURATED),
-    "plain.tanh_small": _digits("plain.tanh_small", COLLAPSING, NOT_DECREASING, VANISHING),
+    "plain.tanh_normal": _digits("plain.tanh_normal", EXPLODING, PLATEAU, SATURATED),
+    "plain.tanh_small": _digits("plain.tanh_small", COLLAPSING, NOT_DECREASING, PLATEAU, VANISHING),
     "plain.tanh_lecun": _digits("plain.tanh_lecun"),
     "plain.tanh_orthogonal": _digits("plain.tanh_orthogonal"),
     "plain.relu": _digits("plain.relu", weights=True),
     "plain.relu_glorot": _digits("plain.relu_glorot"),
-    "plain.relu_negative_bias": _digits("plain.relu_negative_bias", DEAD, NOT_DECREASING),
+    "plain.relu_negative_bias": _digits("plain.relu_negative_bias", DEAD, NOT_DECREASING, PLATEAU),
     "plain.leaky_relu": _digits("plain.leaky_relu"),
     "plain.prelu": _digits("plain.prelu"),
     "plain.elu": _digits("plain.elu"),
@@ -108,18 +108,22 @@ RECIPES: Mapping[str, Recipe] = {
     "plain.pre_activation": _digits("plain.pre_activation"),
     "plain.relu.sgd": _digits("plain.relu", overrides={"depth": 30}, optimizer=SGD, steps=800),
     "plain.relu_glorot.sgd": _digits(
-        "plain.relu_glorot", COLLAPSING, DEAD, NOT_DECREASING, VANISHING, overrides={"depth": 30}, optimizer=SGD, steps=800
+        "plain.relu_glorot", COLLAPSING, DEAD, NOT_DECREASING, PLATEAU, VANISHING,
+        overrides={"depth": 30}, optimizer=SGD, steps=800,
     ),
-    "simple_rnn.adding": _adding("simple_rnn.last"),
+    "simple_rnn.adding": _adding("simple_rnn.last", PLATEAU),
     "lstm.adding": _adding("lstm.last"),
-    "lstm.no_bias.adding": _adding("lstm.no_bias"),
+    "lstm.no_bias.adding": _adding("lstm.no_bias", PLATEAU),
     "lstm.chrono.adding": _adding("lstm.chrono"),
     "gru.adding": _adding("gru.last"),
     "gru.chrono.adding": _adding("gru.chrono"),
-    "simple_rnn.large_recurrent": _order("simple_rnn.large_recurrent", EXPLODING, "short_memory", optimizer=FAST_ADAM),
+    "simple_rnn.large_recurrent": _order(
+        "simple_rnn.large_recurrent", EXPLODING, PLATEAU, "short_memory", optimizer=FAST_ADAM
+    ),
     "simple_rnn.large_recurrent.clipped": _order(
         "simple_rnn.large_recurrent",
         EXPLODING,
+        PLATEAU,
         optimizer={"class_name": "Adam", "config": {"learning_rate": 3e-3, "global_clipnorm": 1.0}},
     ),
     "lstm.order": _order("lstm.last", optimizer=FAST_ADAM),

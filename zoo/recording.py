@@ -34,7 +34,7 @@ EVENT_BYTES = 180_000
 SEEN_AGAIN = 1000
 """The final loss is that over so many of the training examples."""
 
-RENEWED = {"facts", "findings", "units", "unit_counts"}
+RENEWED = {f"kerasgrad/{tag}" for tag in ("facts", "findings", "units", "unit_counts")}
 """What an event file holds several times; each stands alone in its record."""
 
 FIXED = {"mnist", "fashion_mnist", "cifar10"}
@@ -104,14 +104,21 @@ def record(name: str, folder: str | os.PathLike[str], *, steps: int | None = Non
 
 
 def compact(file: Path) -> None:
-    """Leaves out of an event file what a later record in it says anew: of facts, findings and units the last counts."""
-    payloads = list(records.read(file))
-    tags = [[value.tag.rpartition("/")[2] for value in Event.FromString(payload).summary.value] for payload in payloads]
-    last = {tag: place for place, of in enumerate(tags) for tag in of}
+    """Leaves out of an event file what a later record in it says anew: of facts, findings and units the last counts.
+
+    What TensorBoard has to know of a tag stands at its first record only, so that it goes over to the last one.
+    """
+    recorded = [Event.FromString(payload) for payload in records.read(file)]
+    last = {value.tag: place for place, event in enumerate(recorded) for value in event.summary.value}
+    described = {value.tag: value.metadata for event in reversed(recorded) for value in event.summary.value}
     with file.open("wb") as written:
-        for place, (payload, of) in enumerate(zip(payloads, tags, strict=True)):
-            if not set(of) & RENEWED or any(last[tag] == place for tag in of):
-                records.write(written, payload)
+        for place, event in enumerate(recorded):
+            values = [value for value in event.summary.value if value.tag in RENEWED]
+            if any(last[value.tag] != place for value in values):
+                continue
+            for value in values:
+                value.metadata.CopyFrom(described[value.tag])
+            records.write(written, event.SerializeToString())
 
 
 def _data(made: Recipe) -> Split:

@@ -33,6 +33,9 @@ FIRST = 3
 """Samples whose mean loss is that of the start."""
 LAST = 10
 """Samples at most whose median loss is that of now, where no epoch's mean is known."""
+RECORD = 0.5
+"""Share of the lowest loss before it below which the last sample alone is that of now: no luck of one batch brings it there,
+and where samples are far apart the others may be of long ago."""
 
 
 LASTING = 3
@@ -53,7 +56,7 @@ class Learning:
 
     Attributes:
         start: loss at the first samples.
-        now: loss of the last epoch, or, of a single epoch, of the last samples.
+        now: loss of the last epoch, or, of a single epoch, of the last samples, of which one may be a `RECORD`.
         best: lowest loss of an epoch, or of a tenth of the samples.
         constant: loss of a constant prediction.
         gain: share of what the constant prediction leaves open that was learnt.
@@ -156,10 +159,13 @@ def _epochs(run: Run, last: int) -> tuple[Any, Any]:
 
 
 def _smoothed(loss: Any, steps: Any) -> tuple[Any, Any]:
-    """Medians of consecutive samples, of at most `LAST` each."""
+    """Medians of consecutive samples, of at most `LAST` each; the last may be a record, see `RECORD`."""
     size = max(1, min(LAST, len(loss) // 5))
     blocks = [slice(end - size, end) for end in range(len(loss), size - 1, -size)][::-1]
-    return np.array([np.median(loss[b]) for b in blocks]), np.array([steps[b][-1] for b in blocks], np.int64)
+    medians = np.array([np.median(loss[b]) for b in blocks])
+    if len(loss) > size and 0 < loss[-1] < RECORD * loss[:-1].min():
+        medians[-1] = loss[-1]
+    return medians, np.array([steps[b][-1] for b in blocks], np.int64)
 
 
 def output_row(run: Run) -> int:
