@@ -212,10 +212,12 @@ def _check_arrays(**given: Any) -> None:
                 "`prescribe` compares losses on held-out examples, so it takes targets beside `x`; where a model gives its "
                 f"input back they are `x` again. Received: {name}=None"
             )
-        if not leaves or not all(getattr(leaf, "shape", ()) and hasattr(leaf, "__getitem__") for leaf in leaves):
+        odd = [leaf for leaf in leaves if not getattr(leaf, "shape", ()) or not hasattr(leaf, "__getitem__")]
+        if not leaves or odd:
+            inside = f" with {type(odd[0]).__name__} in it" if odd and odd[0] is not values else ""
             raise TypeError(
                 "`prescribe` takes arrays, so that each trial sees the same batches: of a dataset or generator take some "
-                f"thousand examples into arrays. Received: {name} of type {type(values).__name__}"
+                f"thousand examples into arrays. Received: {name} of type {type(values).__name__}{inside}"
             )
         lengths[name] = [leaf.shape[0] for leaf in leaves]
     if len({length for of in lengths.values() for length in of}) > 1:

@@ -222,6 +222,8 @@ def test_slips_of_the_pen() -> None:
         kerasgrad.prescribe(net(), X[:10], Y[:10])
     with pytest.raises(TypeError, match=r"takes targets beside `x`.*Received: y=None"):
         kerasgrad.prescribe(net(), X, None)
+    with pytest.raises(TypeError, match=r"Received: y of type list with int in it"):
+        kerasgrad.prescribe(net(), X, Y.tolist())
     with pytest.raises(ValueError, match=r"as many targets as inputs. Received: x of 600, y of 50 examples"):
         kerasgrad.prescribe(net(), X, Y[:50])
     with pytest.raises(
