@@ -578,6 +578,31 @@ def test_models_in_models_custom_steps_and_shared_layers() -> None:
     np.testing.assert_array_equal(plain(x), model(x))
 
 
+def headed(last: str, loss: str, units: int = 3) -> Any:
+    """Functional, with a model as its head."""
+    head = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(8, "tanh", name="u"), layers.Dense(units, last, name="v")], name="head"
+    )
+    inputs = keras.Input((6,))
+    return compiled(keras.Model(inputs, head(layers.Dense(8, "relu", name="a")(inputs))), loss)
+
+
+def test_what_comes_last_may_be_in_a_model_within_or_frozen() -> None:
+    model = headed("softmax", "sparse_categorical_crossentropy")
+    assert remedies.apply("use_relu", model).changed == ("head/u: tanh -> relu",)
+    assert remedies.apply("add_dropout", model).changed == (
+        "a: dropout of 0.2 behind it",
+        "head/u: dropout of 0.2 behind it",
+    )
+    assert remedies.apply("set_from_logits", model).changed[0] == "head/v: softmax -> linear"
+    changed = remedies.apply("use_sigmoid", headed("softmax", "binary_crossentropy", 1)).changed
+    assert changed == ("head/v: softmax -> sigmoid",)
+    model = dense("relu")
+    model.get_layer("end").trainable = False
+    assert remedies.apply("set_from_logits", compiled(model)).changed[:-1] == ("end: softmax -> linear",)
+    assert len(remedies.apply("use_leaky_relu", model).changed) == 3
+
+
 def test_of_a_class_with_its_own_call_there_is_advice() -> None:
     class Own(keras.Model):
         def __init__(self) -> None:

@@ -93,6 +93,8 @@ def _ended(given: Given, name: str, activation: str, fits: Callable[[int, str], 
         for number, call in enumerate(last_calls(graph)):
             kind = activation_of(call.layer).name
             target = activation if number == 0 else "linear"
+            if isinstance(call.layer, keras.Model):  # its own end comes in its own turn
+                continue
             if kind != target and (kind != "linear" or number == 0) and kind != "unknown":
                 edit.add(f"{call.path}: {kind} -> {target}", replace=(call.layer, _maker(call.layer, target)))
         return edit

@@ -50,13 +50,15 @@ class Graph:
         calls: the calls.
         inputs: symbolic tensors that the model is given.
         outputs: those that it gives.
-        inner: whether it is a model within a model, whose output is not the end.
+        inner: whether it is a model within a model, whose inputs are not those of the whole.
+        ends: whether its outputs are those of the whole.
     """
 
     calls: list[Seen]
     inputs: list[Any]
     outputs: list[Any]
     inner: bool = False
+    ends: bool = True
 
     @cached_property
     def makers(self) -> dict[int, Seen]:
@@ -177,18 +179,19 @@ def unchanged(graph: Graph) -> Edit:
     return Edit()
 
 
-def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[str]) -> keras.Model:
+def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[str], ends: bool = True) -> keras.Model:
     chain = isinstance(model, keras.Sequential)
     given = (model.inputs[0], model.outputs[0]) if chain else (model.input, model.output)
     shell = keras.Model(*given, name=model.name)
-    graph = _survey(shell, root, inner=model is not root)
+    graph = _survey(shell, root, model is not root, ends)
     edit = editor(graph)
     said += edit.said
     pairs: dict[int, tuple[Any, Any]] = {}
 
     def clone(layer: Any) -> Any:
         if isinstance(layer, keras.Model) and is_graph(layer):
-            return _rebuilt(layer, root, editor, said)
+            last = ends and any(call.layer is layer and graph.is_output(call) for call in graph.calls)
+            return _rebuilt(layer, root, editor, said, last)
         new = edit.replace[id(layer)]() if id(layer) in edit.replace else copied(layer)
         pairs[id(layer)] = (layer, new)
         return new
@@ -213,14 +216,14 @@ def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[s
     return copy
 
 
-def _survey(shell: keras.Model, root: keras.Model, inner: bool) -> Graph:
+def _survey(shell: keras.Model, root: keras.Model, inner: bool, ends: bool) -> Graph:
     """Reads the graph off a clone that is thrown away, so that the model's own layers are not called."""
     originals: dict[int, Any] = {}
     calls: list[Seen] = []
 
     def clone(layer: Any) -> Any:
-        inner = isinstance(layer, keras.Model) and is_graph(layer)
-        new = _rebuilt(layer, root, unchanged, []) if inner else copied(layer)
+        within = isinstance(layer, keras.Model) and is_graph(layer)
+        new = _rebuilt(layer, root, unchanged, []) if within else copied(layer)
         originals[id(new)] = layer
         return new
 
@@ -233,7 +236,7 @@ def _survey(shell: keras.Model, root: keras.Model, inner: bool) -> Graph:
 
     inputs = _fresh_inputs(shell)
     seen = keras.models.clone_model(shell, input_tensors=inputs, clone_function=clone, call_function=call)
-    return Graph(calls, tensors(inputs), tensors(seen.output), inner)
+    return Graph(calls, tensors(inputs), tensors(seen.output), inner, ends)
 
 
 def _fresh_inputs(shell: keras.Model) -> Any:
