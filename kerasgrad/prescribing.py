@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.monitor import GradientMonitor
 from kerasgrad.prescription import Prescription, Trial
 from kerasgrad.probes import audit
-from kerasgrad.probes.asking import check_model
+from kerasgrad.probes.asking import check_model, preserved
 from kerasgrad.progress import loss_name
 from kerasgrad.remedies.graph import is_graph
 from kerasgrad.remedies.remedy import Remedied
@@ -64,7 +65,9 @@ class _Bench:
         batches = rows.map(lambda row: keras.tree.map_structure(lambda t: tf.gather(t, row), tables)).repeat()
         steps = self.steps // epochs
         model.fit(batches, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[monitor])
-        scores = model.evaluate(*self.held_out, verbose=0, return_dict=True)
+        # As a dataset: `evaluate` takes no arrays of strings.
+        held_out = tf.data.Dataset.from_tensor_slices(self.held_out).batch(32)
+        scores = model.evaluate(held_out, verbose=0, return_dict=True)
         run = monitor.run
         diagnosis, audited = diagnose(run), audit(model, batch)
         known = {finding.rule for finding in diagnosis}
@@ -99,12 +102,14 @@ def prescribe(
     the model is left alone. Otherwise each remedy that a finding or the audit names is applied to a copy and trained for as
     many steps from the same seed on the same batches; then the best two together, of two families. First come those with the
     fewest warnings of the untreated model left and no error of their own, among them those with the least loss on held-out
-    examples. The model itself is never touched; the random seeds of Python, NumPy and TensorFlow are set.
+    examples. Where only the audit warns, one that lifts no warning is not taken, whatever its loss.
+
+    The model itself is never touched; the random seeds of Python, NumPy and TensorFlow are set.
 
     Args:
         model: a Functional or Sequential model, built and compiled; its weights are what each trial starts from.
         x: inputs: an array, or arrays in a tuple, list or dict.
-        y: targets of the same examples.
+        y: targets of the same examples, likewise.
         steps: of training in each trial; some rules need 50 and more.
         batch_size: examples in a step.
         validation_data: `(x, y)` that are held out; a fifth of the examples if None.
@@ -117,15 +122,16 @@ def prescribe(
         helps `model` is the one that was given.
 
     Raises:
-        TypeError: `model` is no Keras model, or `x` is no array.
-        ValueError: the model is not compiled or not built, or there are too few examples.
+        TypeError: `model` is no Keras model, or `x`, `y` or `validation_data` are no arrays.
+        ValueError: the model is not compiled or not built, there are too few examples or not as many of `x` as of `y`, or a
+            copy of the model predicts something else than the model does.
 
     Example:
         >>> better = kerasgrad.prescribe(model, x, y)
         >>> better
         >>> better.model.fit(x, y, epochs=10)
     """
-    _check(model, x, steps, batch_size)
+    _check(model, x, y, validation_data, steps, batch_size)
     audited = audit(model, batch_size)
     if not is_graph(model):
         return Prescription(model, None, (), audited, _advised(audited.findings, model), NOT_A_GRAPH)
@@ -133,7 +139,9 @@ def prescribe(
     with _progress(verbose) as progress:
         task = progress.add_task("as it is", total=None)
         keras.utils.set_random_seed(seed)
-        untreated, diagnosis, run = bench.train((), remedies.plain_copy(model))
+        copy = remedies.plain_copy(model)
+        _check_copy(model, copy.model, bench.x)
+        untreated, diagnosis, run = bench.train((), copy)
         if not untreated.warnings:
             return Prescription(model, None, (untreated,), diagnosis, (), HEALTHY)
         named = _named(diagnosis, audited)
@@ -153,7 +161,7 @@ def prescribe(
     ranked = _ranked(trials, untreated)
     advice = _advised((*diagnosis.findings, *audited.findings), model)
     if not ranked or not ranked[0].helps:
-        return Prescription(model, None, (untreated, *ranked), diagnosis, advice, NOTHING)
+        return Prescription(model, None, (untreated, *ranked), diagnosis, advice, _why(ranked))
     keras.utils.set_random_seed(seed)
     made = _applied(bench, ranked[0].remedies, model, named, run)
     return Prescription(made.model, ranked[0], (untreated, *ranked), diagnosis, advice, "")
@@ -161,18 +169,29 @@ def prescribe(
 
 HEALTHY = "neither a rule nor the audit warns of it: the model is left alone"
 NOTHING = "no remedy that was tried helps: the model is left as it is"
+UNNAMED = "the findings name no remedy that can be tried: the model is left as it is"
+UNTRIED = "no remedy could be tried, as the table says: the model is left as it is"
 NOT_A_GRAPH = "it has a call of its own: its graph cannot be put together anew, so nothing was tried"
 LATE = "not tried: the time was up"
 
 
-def _check(model: Any, x: Any, steps: int, batch_size: int) -> None:
+def _why(trials: list[Trial]) -> str:
+    """Why nothing helps."""
+    if not trials:
+        return UNNAMED
+    return NOTHING if any(trial.scores for trial in trials) else UNTRIED
+
+
+def _check(model: Any, x: Any, y: Any, held_out: Any, steps: int, batch_size: int) -> None:
     check_model(model, "prescribe")
-    leaves = keras.tree.flatten(x)
-    if not leaves or not all(hasattr(leaf, "shape") and hasattr(leaf, "__getitem__") for leaf in leaves):
-        raise TypeError(
-            "`prescribe` takes arrays, so that each trial sees the same batches: of a dataset or generator take some "
-            f"thousand examples into arrays. Received: x of type {type(x).__name__}"
-        )
+    _check_arrays(x=x, y=y)
+    if held_out is not None:
+        if not isinstance(held_out, list | tuple) or len(held_out) != 2:
+            raise TypeError(
+                "`validation_data` is `(x, y)`, of arrays: of a dataset take some hundred examples into arrays. "
+                f"Received: validation_data of type {type(held_out).__name__}"
+            )
+        _check_arrays(**dict(zip(("validation_data[0]", "validation_data[1]"), held_out, strict=True)))
     if not getattr(model, "compiled", False) or not model.built:
         raise ValueError(
             f"`prescribe` trains copies of the model: build it and compile it first. Received: built={model.built}, "
@@ -183,18 +202,81 @@ def _check(model: Any, x: Any, steps: int, batch_size: int) -> None:
             raise ValueError(f"`{what}` is a number from 1. Received: {what}={value!r}")
 
 
+def _check_arrays(**given: Any) -> None:
+    """Inputs and targets by name: arrays, with as many examples in each."""
+    lengths: dict[str, list[int]] = {}
+    for name, values in given.items():
+        leaves = keras.tree.flatten(values)
+        if values is None:
+            raise TypeError(
+                "`prescribe` compares losses on held-out examples, so it takes targets beside `x`; where a model gives its "
+                f"input back they are `x` again. Received: {name}=None"
+            )
+        odd = [leaf for leaf in leaves if not getattr(leaf, "shape", ()) or not hasattr(leaf, "__getitem__")]
+        if not leaves or odd:
+            inside = f" with {type(odd[0]).__name__} in it" if odd and odd[0] is not values else ""
+            raise TypeError(
+                "`prescribe` takes arrays, so that each trial sees the same batches: of a dataset or generator take some "
+                f"thousand examples into arrays. Received: {name} of type {type(values).__name__}{inside}"
+            )
+        lengths[name] = [leaf.shape[0] for leaf in leaves]
+    if len({length for of in lengths.values() for length in of}) > 1:
+        received = ", ".join(f"{name} of {' and '.join(map(str, of))}" for name, of in lengths.items())
+        raise ValueError(f"`prescribe` takes as many targets as inputs. Received: {received} examples")
+
+
+def _check_copy(model: Any, copy: Any, x: Any) -> None:
+    """Makes sure that what is tried is the model: a layer may keep state of its own that it does not save either."""
+    some = keras.tree.map_structure(lambda v: tf.constant(v[:8]), x)
+    with preserved(model), preserved(copy):
+        try:
+            given = [_flat(one(some, training=False)) for one in (model, model, copy)]
+        except Exception:  # its train_step may call it in another way
+            return
+    again, same = (all(map(_close, given[0], of)) for of in given[1:])
+    if again and not same:  # a model that draws its answers anew says nothing
+        raise ValueError(
+            "A copy of the model predicts something else than the model does, so nothing that is tried on copies would hold "
+            "for it: a layer keeps state that is neither in its weights, nor in its get_config, nor in what it saves "
+            f"(save_own_variables, save_assets). Put it there. Received: model={model.name!r}"
+        )
+
+
+def _flat(outputs: Any) -> list[Any]:
+    return [np.asarray(leaf, np.float64) for leaf in keras.tree.flatten(outputs)]
+
+
+def _close(a: Any, b: Any) -> bool:
+    return np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+def _held(count: int) -> int:
+    """Examples that are held out of so many."""
+    return min(int(count * HELD_OUT), EVALUATED)
+
+
+def _tables(values: Any) -> Any:
+    """Arrays, in tuples as `fit` has them: a list in a dataset would become one tensor."""
+    return keras.tree.lists_to_tuples(keras.tree.map_structure(np.asarray, values))
+
+
 def _bench(x: Any, y: Any, held_out: Any, steps: int, batch: int, seed: int, seconds: float) -> _Bench:
-    x, y = keras.tree.map_structure(np.asarray, (x, y))
+    x, y = _tables(x), _tables(y)
     count = len(keras.tree.flatten(x)[0])
-    if held_out is None:
+    least = batch if held_out is not None else next(n for n in itertools.count(1) if _held(n) and n - _held(n) >= batch)
+    if count < least:
+        raise ValueError(
+            f"There are too few examples for a batch of {batch} and some to hold out: it takes {least}, or fewer with a "
+            f"smaller `batch_size`. Received: {count} examples, batch_size={batch}"
+        )
+    if held_out is not None:
+        held_out = _tables(held_out)
+    else:
         order = np.random.default_rng(seed).permutation(count)
-        cut = count - min(int(count * HELD_OUT), EVALUATED)
+        cut = count - _held(count)
         held_out = keras.tree.map_structure(lambda v: v[order[cut:]], (x, y))
         x, y = keras.tree.map_structure(lambda v: v[order[:cut]], (x, y))
-        count = cut
-    if count < batch or not len(keras.tree.flatten(held_out)[0]):
-        raise ValueError(f"There are too few examples for a batch and some to hold out. Received: {count} of them")
-    return _Bench(x, y, tuple(held_out), steps, batch, seed, time.monotonic() + seconds)
+    return _Bench(x, y, held_out, steps, batch, seed, time.monotonic() + seconds)
 
 
 def _progress(verbose: int) -> Progress:
@@ -257,16 +339,17 @@ def _applied(bench: _Bench, names: tuple[str, ...], model: Any, findings: dict[s
 def _ranked(trials: list[Trial], untreated: Trial) -> list[Trial]:
     """The trials, the best first, each judged against the untreated one; those that were not trained last."""
     ills = {finding.rule for finding in untreated.warnings}
+    measured = any(finding.samples for finding in untreated.warnings)  # by a rule, and not read off the model
     for trial in trials:
         left = [f for f in trial.warnings if f.rule in ills or f.severity is Severity.ERROR]
         trial.left = len({f.rule for f in left})
         # Losses of another kind, as after set_from_logits, say nothing beside each other.
         same = trial.loss_function == untreated.loss_function
         before, now = untreated.loss if same else np.inf, trial.loss
-        fewer = trial.left < len(ills)
+        fewer, same_ills = trial.left < len(ills), trial.left == len(ills) and measured
         trial.helps = bool(
             trial is not untreated and np.isfinite(now)
-            and (not np.isfinite(before) or now <= before * (1 if fewer else 1 - GAIN)) and trial.left <= len(ills)
+            and (not np.isfinite(before) or now <= before * (1 if fewer else 1 - GAIN)) and (fewer or same_ills)
         )  # fmt: skip
     others = [trial for trial in trials if trial is not untreated]
     return sorted(others, key=lambda t: (bool(t.reason), not t.helps, t.left, t.loss if np.isfinite(t.loss) else np.inf))

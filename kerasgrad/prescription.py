@@ -29,8 +29,8 @@ class Trial:
         loss_function: name of the loss, by which losses can be compared.
         reason: why it was not trained, `""` if it was.
         left: ailments of the untreated model that it has still, and new errors.
-        helps: whether it is better than the untreated model: fewer of these and no greater a loss, or as many and a loss
-            5 % smaller.
+        helps: whether it is better than the untreated model: fewer of these and no greater a loss; or, where a rule warned
+            of its training, as many and a loss 5 % smaller.
     """
 
     remedies: tuple[str, ...]
@@ -99,7 +99,7 @@ class Prescription:
         lines = [f"{self.diagnosis.model}: {f'take {self.best.name}' if self.best else self.reason}"]
         if self.trials:
             lines.append(self._table())
-        if len(self.trials) > 1:
+        if any(trial.scores for trial in self.trials[1:]):
             lines.append(RANKED)
         if self.best is not None:
             lines += [f"  {line}" for line in self.best.changed[:SHOWN]]

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import kerasgrad
@@ -80,6 +81,7 @@ MODELS: dict[str, Any] = {
     "use_relu": dense,
     "use_leaky_relu": lambda: dense("relu"),
     "use_prelu": lambda: dense("relu"),
+    "use_glorot_initializer": lambda: dense("relu", kernel_initializer="he_normal"),
     "use_lstm": recurrent,
     "use_gru": lambda: recurrent(both=True),
     "set_forget_bias": lambda: recurrent(layers.GRU),
@@ -180,6 +182,115 @@ def test_a_copy_is_compiled_as_the_model_is() -> None:
     assert "right" in better.evaluate(np.zeros((4, 6)), np.zeros(4), verbose=0, return_dict=True)
 
 
+class Inside(keras.Layer):
+    """A layer with layers in it, one of them frozen."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.norm, self.hidden = layers.Normalization(), layers.Dense(3)
+
+    def build(self, shape: Any) -> None:
+        if not self.norm.built:
+            self.norm.build(shape)
+        self.hidden.build(shape)
+        self.hidden.trainable = False
+        super().build(shape)
+
+    def call(self, x: Any) -> Any:
+        return self.hidden(self.norm(x))
+
+
+NUMBERS = np.random.default_rng(3).normal(200, 50, (30, 4)).astype("float32")
+WORDS = np.array(["good film", "bad film awful", "good"] * 10)
+
+
+def adapted(layer: Any, data: Any, part: Any = None) -> Any:
+    (part or layer).adapt(data)
+    return layer
+
+
+def fed_by(layer: Any, *behind: Any) -> Any:
+    text = isinstance(layer, layers.TextVectorization | layers.StringLookup)
+    start = keras.Input(
+        (1,) if isinstance(layer, layers.StringLookup) else () if text else (4,), dtype="string" if text else None
+    )
+    return keras.Sequential([start, layer, *behind, layers.Dense(2)])
+
+
+def nested() -> Any:
+    inputs, inner = keras.Input((4,)), fed_by(adapted(layers.Normalization(), NUMBERS))
+    return keras.Model(inputs, layers.Dense(1)(inner(inputs)))
+
+
+def inside() -> Any:
+    layer = Inside()
+    return fed_by(adapted(layer, NUMBERS, layer.norm))
+
+
+def at_each_step() -> Any:
+    layer = layers.TimeDistributed(layers.Normalization())
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, layers.Dense(1)(adapted(layer, NUMBERS, layer.layer)(layers.RepeatVector(3)(inputs))))
+
+
+STATEFUL: dict[str, Any] = {
+    "normalization": lambda: fed_by(adapted(layers.Normalization(), NUMBERS)),
+    "discretization": lambda: fed_by(
+        adapted(layers.Discretization(num_bins=3, output_mode="one_hot"), NUMBERS), layers.Flatten()
+    ),
+    "nested": nested,
+    "inside": inside,
+    "at each step": at_each_step,
+    "words": lambda: fed_by(
+        adapted(layers.TextVectorization(output_sequence_length=4), WORDS), layers.Embedding(9, 3), layers.Flatten()
+    ),
+    "weighed words": lambda: fed_by(adapted(layers.TextVectorization(output_mode="tf_idf"), WORDS)),
+    "symbols": lambda: fed_by(adapted(layers.StringLookup(output_mode="one_hot", num_oov_indices=2), WORDS[:, None])),
+}
+"""Models with layers whose state is not, or not only, in their weights."""
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_a_copy_predicts_what_the_model_predicts(name: str) -> None:
+    model = STATEFUL[name]()
+    model.compile("adam", "mse")
+    x = keras.ops.convert_to_tensor(NUMBERS) if model.input_shape == (None, 4) else tf.constant(WORDS)
+    x = x[:, None] if model.input_shape == (None, 1) else x
+    better = remedies.apply("lower_learning_rate", model).model
+    np.testing.assert_array_equal(better(x), model(x))
+    assert np.asarray(model(x)).std() > 1e-4
+    assert [v.trainable for v in better.variables] == [v.trainable for v in model.variables]
+
+
+def test_a_vocabulary_that_cannot_be_carried_over_is_said() -> None:
+    layer = adapted(layers.TextVectorization(split="character", standardize=None, output_sequence_length=3), ["a\nb", "cd"])
+    model = fed_by(layer, layers.Embedding(9, 3), layers.Flatten())
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match=r"layer 'text_vectorization\w*' of type TextVectorization cannot be carried over"):
+        remedies.apply("lower_learning_rate", model)
+
+
+def test_a_model_that_is_frozen_as_a_whole_is_unfrozen() -> None:
+    inner = keras.Sequential([keras.Input((6,)), layers.Dense(4, "relu", name="u"), layers.Dense(4, name="v")], name="inner")
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, layers.Dense(3, "softmax", name="end")(inner(inputs)))
+    inner.trainable = False
+    compiled(model)
+    of_v = Finding("frozen_layer", Severity.WARNING, "", ("inner/v",))
+    assert len(remedies.apply("lower_learning_rate", model).model.trainable_variables) == 2
+    assert len(remedies.apply("unfreeze", model).model.trainable_variables) == 6
+    assert len(remedies.apply("unfreeze", model, finding=of_v).model.trainable_variables) == 4
+    assert "2 layers are frozen" in remedies.apply("use_leaky_relu", model).advice
+
+
+def test_where_nothing_changes_it_says_what_was_out_of_reach_or_not_given() -> None:
+    assert "layers with a call of their own: inside" in remedies.apply("add_dropout", inside()).advice
+    assert remedies.apply("reset_dead_units", dense("relu")).advice.endswith("it was given no `run=` and no `finding=`.")
+    said = remedies.apply("clip_gradients_adaptively", adam(dense("relu"))).advice
+    assert said.startswith("There is nothing in the optimizer of sequential") and "Adam, that" in said and "`run=`" in said
+    assert max(map(len, repr(remedies.apply("add_dropout", inside())).splitlines())) <= 118
+
+
 def test_activations_and_the_weights_that_they_keep() -> None:
     model = dense("tanh")
     better = remedies.apply("use_relu", model).model
@@ -225,6 +336,15 @@ def test_initialisers_have_their_variance(name: str, variance: float) -> None:
     kernel, bias = better.get_layer("hidden").get_weights()
     assert abs(kernel.var() / variance - 1) < 0.05 and abs(kernel.mean()) < 1e-2
     assert (bias == 1).all() and kept(model, better, "end")
+
+
+def test_kernels_that_an_initialiser_has_drawn_are_not_drawn_again() -> None:
+    model = dense("relu", kernel_initializer="he_normal")
+    assert remedies.apply("use_he_initializer", model).model is None
+    model.get_layer("b").kernel.assign(model.get_layer("b").kernel * 5)
+    assert [line.partition(":")[0] for line in remedies.apply("use_he_initializer", model).changed] == ["b"]
+    again = remedies.apply("use_orthogonal_initializer", model).model
+    assert remedies.apply("use_orthogonal_initializer", again).model is None
 
 
 def test_orthogonal_kernels_are_orthogonal_times_the_gain() -> None:
@@ -373,6 +493,14 @@ def test_rates_and_clipping(run: kerasgrad.Run) -> None:
     assert of("raise_clipnorm", clipnorm=0.1).clipnorm == pytest.approx(1)
 
 
+def test_what_weight_decay_spares_is_spared_in_a_copy() -> None:
+    optimizer = keras.optimizers.AdamW()
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    better = remedies.apply("lower_learning_rate", compiled(dense("relu"), optimizer=optimizer)).model
+    decays = {v.name: better.optimizer._use_weight_decay(v) for v in better.trainable_variables}
+    assert decays == {"kernel": True, "bias": False}
+
+
 def test_loss_scaling_stays_around_the_optimizer() -> None:
     keras.config.set_dtype_policy("mixed_float16")
     better = remedies.apply("lower_learning_rate", adam(dense("relu"), learning_rate=1e-2)).model
@@ -391,6 +519,9 @@ def test_inputs_are_standardised_with_the_sample() -> None:
     assert remedies.apply("standardize_inputs", model, x=scaled).model is None
     finding = Finding("unscaled_inputs", Severity.WARNING, "", measured=50.0)
     assert np.allclose(remedies.apply("standardize_inputs", model, finding=finding).model.layers[0](x), x / 50)
+    # A model that scales its inputs itself would scale them twice.
+    for name in ("standardize_inputs", "rescale_pixels", "add_input_normalization"):
+        assert remedies.apply(name, better, x=x).model is None
     symbols = keras.Sequential([keras.Input((4,), dtype="int32"), layers.Embedding(9, 4), layers.Flatten(), layers.Dense(2)])
     assert remedies.apply("standardize_inputs", compiled(symbols), x=np.ones((3, 4), "int32")).model is None
 
@@ -403,6 +534,28 @@ def test_what_comes_last_fits_the_loss() -> None:
     wrong = ended("softmax", keras.losses.SparseCategoricalCrossentropy(from_logits=True), 3)
     assert remedies.apply("use_linear_output", wrong).model.loss.from_logits
     assert not kerasgrad.audit(better).of(Severity.WARNING)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "last", "logits"), [("set_from_logits", "linear", False), ("use_linear_output", "sigmoid", True)]
+)
+def test_metrics_of_logits_count_at_zero(remedy: str, last: str, logits: bool) -> None:
+    """As those of the probabilities that a sigmoid makes of them."""
+
+    def compiled_of(model: Any, logits: bool) -> Any:
+        metrics = ["accuracy", "mae", keras.metrics.Precision(name="precision"), keras.metrics.AUC(name="auc")]
+        model.compile("sgd", keras.losses.BinaryCrossentropy(from_logits=logits), metrics=metrics)
+        return model
+
+    model = compiled_of(ended(last, "mse"), logits)
+    better = remedies.apply(remedy, model)
+    assert better.changed[-1] == "metrics: classes are told apart at a logit of 0"
+    beside = compiled_of(keras.Sequential([better.model, layers.Activation("sigmoid")]), False)
+    x = np.random.default_rng(0).normal(size=(200, 6))
+    y = (x[:, 0] > 0).astype("float32")
+    got, expected = (m.evaluate(x, y, verbose=0, return_dict=True) for m in (better.model, beside))
+    for name in ("loss", "accuracy", "precision", "auc"):
+        assert got[name] == pytest.approx(expected[name], abs=1e-6), name
 
 
 def test_models_in_models_custom_steps_and_shared_layers() -> None:
@@ -425,6 +578,31 @@ def test_models_in_models_custom_steps_and_shared_layers() -> None:
     np.testing.assert_array_equal(plain(x), model(x))
 
 
+def headed(last: str, loss: str, units: int = 3) -> Any:
+    """Functional, with a model as its head."""
+    head = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(8, "tanh", name="u"), layers.Dense(units, last, name="v")], name="head"
+    )
+    inputs = keras.Input((6,))
+    return compiled(keras.Model(inputs, head(layers.Dense(8, "relu", name="a")(inputs))), loss)
+
+
+def test_what_comes_last_may_be_in_a_model_within_or_frozen() -> None:
+    model = headed("softmax", "sparse_categorical_crossentropy")
+    assert remedies.apply("use_relu", model).changed == ("head/u: tanh -> relu",)
+    assert remedies.apply("add_dropout", model).changed == (
+        "a: dropout of 0.2 behind it",
+        "head/u: dropout of 0.2 behind it",
+    )
+    assert remedies.apply("set_from_logits", model).changed[0] == "head/v: softmax -> linear"
+    changed = remedies.apply("use_sigmoid", headed("softmax", "binary_crossentropy", 1)).changed
+    assert changed == ("head/v: softmax -> sigmoid",)
+    model = dense("relu")
+    model.get_layer("end").trainable = False
+    assert remedies.apply("set_from_logits", compiled(model)).changed[:-1] == ("end: softmax -> linear",)
+    assert len(remedies.apply("use_leaky_relu", model).changed) == 3
+
+
 def test_of_a_class_with_its_own_call_there_is_advice() -> None:
     class Own(keras.Model):
         def __init__(self) -> None:
@@ -440,6 +618,7 @@ def test_of_a_class_with_its_own_call_there_is_advice() -> None:
         better = remedies.apply(name, model)
         assert better.model is None and better.advice, name
     assert 'activation="relu"' in remedies.apply("use_relu", model).advice
+    assert "By hand:\n\n    model.optimizer" in remedies.apply("lower_learning_rate", model).advice
 
 
 def test_slips_of_the_pen() -> None:
@@ -474,6 +653,7 @@ def test_each_name_that_is_used_exists_and_is_explained() -> None:
     assert not {name: path for name, path in used.items() if name not in remedies.names()}
     assert not [name for name in remedies.names() if len(remedies.explain(name)) < 60]
     assert not [name for name in ACTING if "Source" not in remedies.explain(name)]
+    assert not [name for name in remedies.names() if "as above" in remedies.explain(name)]
 
 
 PREFIXES = (

@@ -13,7 +13,7 @@ from kerasgrad.progress import loss_name
 from kerasgrad.remedies.graph import Edit, Graph, Seen, copied, is_graph, rebuilt
 from kerasgrad.remedies.places import blocks, feeds_forward, last_calls
 from kerasgrad.remedies.remedy import KEPT, Given, Remedied, Remedy, by_graph, subclassed
-from kerasgrad.remedies.training import recompiled
+from kerasgrad.remedies.training import compiled_with, recompiled
 from kerasgrad.taps.activations import activation_of
 
 RATE = 0.2
@@ -41,7 +41,10 @@ def use_sigmoid(given: Given) -> Remedied:
 
 
 def use_binary_crossentropy(given: Given) -> Remedied:
-    """Binary cross-entropy, and the sigmoid that goes with it, for one unit. All weights are kept. Source as above."""
+    """Binary cross-entropy, and the sigmoid that goes with it, for one unit. All weights are kept.
+
+    Source: Bishop 2006, Pattern recognition and machine learning, section 4.3.6 (canonical links).
+    """
     return _ended(
         given, "use_binary_crossentropy", "sigmoid", lambda units, loss: "binary_crossentropy" if units == 1 else None
     )
@@ -66,6 +69,8 @@ def use_linear_output(given: Given) -> Remedied:
 def set_from_logits(given: Given) -> Remedied:
     """Tells a cross-entropy that it is given logits, and takes the activation off the end. All weights are kept.
 
+    Metrics of a binary cross-entropy that count at a probability of 0.5 then count at a logit of 0.
+
     Source: the documentation of Keras' losses, `from_logits`.
     """
     return _ended(given, "set_from_logits", "linear", lambda units, loss: loss if loss in LOSSES else None)
@@ -88,6 +93,8 @@ def _ended(given: Given, name: str, activation: str, fits: Callable[[int, str], 
         for number, call in enumerate(last_calls(graph)):
             kind = activation_of(call.layer).name
             target = activation if number == 0 else "linear"
+            if isinstance(call.layer, keras.Model):  # its own end comes in its own turn
+                continue
             if kind != target and (kind != "linear" or number == 0) and kind != "unknown":
                 edit.add(f"{call.path}: {kind} -> {target}", replace=(call.layer, _maker(call.layer, target)))
         return edit
@@ -99,7 +106,27 @@ def _ended(given: Given, name: str, activation: str, fits: Callable[[int, str], 
         said.append(f"loss: {new}{' of logits' if wants_logits else ''}")
     if not said:
         return nothing
+    if wants_logits and new == "binary_crossentropy":
+        compiled = compiled_with(model)
+        given_metrics = {what: compiled[what] for what in ("metrics", "weighted_metrics") if compiled.get(what)}
+        told = keras.tree.map_structure(functools.partial(_told_at_zero, units), given_metrics)
+        if any(a is not b for a, b in zip(*map(keras.tree.flatten, (given_metrics, told)), strict=True)):
+            changes |= told
+            said.append("metrics: classes are told apart at a logit of 0")
     return Remedied(name, recompiled(copy, model, **changes), tuple(said), KEPT)
+
+
+def _told_at_zero(units: int, metric: Any) -> Any:
+    """Of a metric that tells classes apart at a probability of 0.5 one that does at a logit of 0; any other as it is."""
+    if metric == "binary_accuracy" or (metric in ("accuracy", "acc") and units == 1):
+        return keras.metrics.BinaryAccuracy(name=metric, threshold=0.0)
+    config = metric.get_config() if isinstance(metric, keras.metrics.Metric) else {}
+    if isinstance(metric, keras.metrics.AUC):
+        return type(metric).from_config(config | {"from_logits": True})
+    if isinstance(metric, keras.metrics.FBetaScore):  # takes no threshold of 0
+        return metric
+    halves = [name for name in ("threshold", "thresholds") if name in config and config[name] in (None, 0.5)]
+    return type(metric).from_config(config | dict.fromkeys(halves, 0.0)) if halves else metric
 
 
 def _maker(layer: Any, activation: str) -> Callable[[], Any]:
@@ -131,7 +158,7 @@ def unfreeze(given: Given, graph: Graph) -> Edit:
 
     Source: Yosinski et al. 2014, How transferable are features in deep neural networks.
     """
-    edit = Edit()
+    edit = Edit(thaws=True)
     paths = {*given.finding.layers, given.finding.starts_at} - {""} if given.finding else set()
     for call in graph.calls:
         frozen = bool(getattr(call.layer, "weights", None)) and not call.layer.trainable

@@ -14,6 +14,8 @@ from kerasgrad.remedies.remedy import KEPT_ALL, Given, Remedied, Remedy, by_grap
 LEAST_DEVIATION = 1e-2
 """Deviation of a column at least, relative to the root mean square of all: one that hardly varies is not blown up."""
 BATCH, LARGER = 32, 4
+SCALES = (keras.layers.Normalization, keras.layers.Rescaling, keras.layers.BatchNormalization)
+"""Layers that bring inputs to another size."""
 
 
 def standardize_inputs(given: Given, graph: Graph) -> Edit:
@@ -21,7 +23,8 @@ def standardize_inputs(given: Given, graph: Graph) -> Edit:
 
     Both are taken from the sample `x` over all axes but the last; without a sample, but with a finding that says how large
     the inputs are, they are divided by that. Columns that hardly vary are divided by a hundredth of what the others have.
-    All weights are kept, which had perhaps grown used to the old size. Integer inputs (symbols) are left alone.
+    All weights are kept, which had perhaps grown used to the old size. Integer inputs (symbols) are left alone, and those
+    that the model scales itself.
 
     Source: LeCun et al. 1998, Efficient backprop, section 4.3.
     """
@@ -35,7 +38,7 @@ def standardize_inputs(given: Given, graph: Graph) -> Edit:
         if np.abs(mean).max() > typical / 10 or not 0.5 < typical < 2:
             edit.inputs = lambda t: keras.layers.Normalization(-1, mean, variance, name=_beside(graph, t))(t)
             edit.said.append(f"inputs: mean {mean.mean():.3g} and deviation {typical:.3g} of the sample -> 0 and 1")
-    elif given.finding is not None and given.finding.rule == "unscaled_inputs" and _floats(graph):
+    elif given.finding is not None and given.finding.rule == "unscaled_inputs" and _takes_scale(graph):
         size = given.finding.measured
         edit.inputs = lambda t: keras.layers.Rescaling(1 / size, name=_beside(graph, t))(t)
         edit.said.append(f"inputs: divided by {size:.3g}, their RMS by the finding")
@@ -50,7 +53,7 @@ def rescale_pixels(given: Given, graph: Graph) -> Edit:
     Source: the range that Keras' own image models are given.
     """
     values = _columns(given, graph)
-    fits = _floats(graph) and (values is None or (values.min() >= 0 and 1.5 < values.max() <= 255))
+    fits = _takes_scale(graph) and (values is None or (values.min() >= 0 and 1.5 < values.max() <= 255))
     if not fits or graph.inner:
         return Edit()
     return Edit(inputs=lambda t: keras.layers.Rescaling(1 / 255, name=_beside(graph, t))(t), said=["inputs: divided by 255"])
@@ -63,7 +66,7 @@ def add_input_normalization(given: Given, graph: Graph) -> Edit:
 
     Source: Ioffe & Szegedy 2015, Batch normalization.
     """
-    if not _floats(graph) or graph.inner:
+    if not _takes_scale(graph) or graph.inner:
         return Edit()
     layer = {"center": False, "scale": False, "momentum": 0.9}
     return Edit(
@@ -72,13 +75,17 @@ def add_input_normalization(given: Given, graph: Graph) -> Edit:
     )
 
 
-def _floats(graph: Graph) -> bool:
-    return len(graph.inputs) == 1 and "float" in str(graph.inputs[0].dtype)
+def _takes_scale(graph: Graph) -> bool:
+    """Whether there is one input, of floats, that the model does not scale itself."""
+    if len(graph.inputs) != 1 or "float" not in str(graph.inputs[0].dtype):
+        return False
+    fed = [call.layer for call in graph.calls if any(tensor is graph.inputs[0] for tensor in call.inputs)]
+    return not any(isinstance(layer, SCALES) for layer in fed)
 
 
 def _columns(given: Given, graph: Graph) -> Any:
     """The sample as an array; None without one, and for several inputs or symbols."""
-    if given.x is None or graph.inner or not _floats(graph):
+    if given.x is None or graph.inner or not _takes_scale(graph):
         return None
     leaves = keras.tree.flatten(given.x)
     return np.asarray(leaves[0]) if len(leaves) == 1 else None
@@ -104,7 +111,7 @@ def larger_batch(given: Given) -> Remedied:
 
 
 REMEDIES = (
-    by_graph(standardize_inputs, "x = (x - x_train.mean(axis=0)) / x_train.std(axis=0)"),
+    by_graph(standardize_inputs, "x = (x - x_train.mean(axis=0)) / x_train.std(axis=0)", needs=("x", "finding")),
     by_graph(rescale_pixels, "x = x / 255"),
     by_graph(add_input_normalization, "x = keras.layers.BatchNormalization(center=False, scale=False)(x)"),
     Remedy("larger_batch", larger_batch, inspect.getdoc(larger_batch) or ""),

@@ -1,12 +1,13 @@
 """A model's graph, read and put together anew with something changed, by Keras' own `clone_model`.
 
 The model that is given is never touched: all layers of the copy are new. A layer that is not changed has the configuration,
-the name and the weights of the one it was made from.
+the name, the weights and what else it would save of the one it was made from.
 """
 
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,13 +50,15 @@ class Graph:
         calls: the calls.
         inputs: symbolic tensors that the model is given.
         outputs: those that it gives.
-        inner: whether it is a model within a model, whose output is not the end.
+        inner: whether it is a model within a model, whose inputs are not those of the whole.
+        ends: whether its outputs are those of the whole.
     """
 
     calls: list[Seen]
     inputs: list[Any]
     outputs: list[Any]
     inner: bool = False
+    ends: bool = True
 
     @cached_property
     def makers(self) -> dict[int, Seen]:
@@ -121,6 +124,7 @@ class Edit:
         around: runs a call of the copy in another way; by identity of the call as it was seen.
         inputs: makes of each new input tensor what the layers are given in its place.
         branches: whether a chain becomes something else than a chain.
+        thaws: whether a model that is frozen as a whole is so no more; each layer in it says for itself.
         said: what is changed, in words.
     """
 
@@ -130,6 +134,7 @@ class Edit:
     around: dict[int, Around] = field(default_factory=dict)
     inputs: Callable[[Any], Any] | None = None
     branches: bool = False
+    thaws: bool = False
     said: list[str] = field(default_factory=list)
 
     def add(self, said: str, **changes: Any) -> None:
@@ -174,18 +179,19 @@ def unchanged(graph: Graph) -> Edit:
     return Edit()
 
 
-def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[str]) -> keras.Model:
+def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[str], ends: bool = True) -> keras.Model:
     chain = isinstance(model, keras.Sequential)
     given = (model.inputs[0], model.outputs[0]) if chain else (model.input, model.output)
     shell = keras.Model(*given, name=model.name)
-    graph = _survey(shell, root, inner=model is not root)
+    graph = _survey(shell, root, model is not root, ends)
     edit = editor(graph)
     said += edit.said
     pairs: dict[int, tuple[Any, Any]] = {}
 
     def clone(layer: Any) -> Any:
         if isinstance(layer, keras.Model) and is_graph(layer):
-            return _rebuilt(layer, root, editor, said)
+            last = ends and any(call.layer is layer and graph.is_output(call) for call in graph.calls)
+            return _rebuilt(layer, root, editor, said, last)
         new = edit.replace[id(layer)]() if id(layer) in edit.replace else copied(layer)
         pairs[id(layer)] = (layer, new)
         return new
@@ -205,19 +211,19 @@ def _rebuilt(model: keras.Model, root: keras.Model, editor: Editor, said: list[s
     copy = _as(model, inputs, clone_of_shell.output, chain and not edit.branches)
     for layer, new in pairs.values():
         _carry_over(layer, new, edit)
-    if not model.trainable:  # setting it sets that of all layers inside, so only where they are all frozen
+    if not model.trainable and not edit.thaws:  # setting it sets that of all layers inside
         copy.trainable = False
     return copy
 
 
-def _survey(shell: keras.Model, root: keras.Model, inner: bool) -> Graph:
+def _survey(shell: keras.Model, root: keras.Model, inner: bool, ends: bool) -> Graph:
     """Reads the graph off a clone that is thrown away, so that the model's own layers are not called."""
     originals: dict[int, Any] = {}
     calls: list[Seen] = []
 
     def clone(layer: Any) -> Any:
-        inner = isinstance(layer, keras.Model) and is_graph(layer)
-        new = _rebuilt(layer, root, unchanged, []) if inner else copied(layer)
+        within = isinstance(layer, keras.Model) and is_graph(layer)
+        new = _rebuilt(layer, root, unchanged, []) if within else copied(layer)
         originals[id(new)] = layer
         return new
 
@@ -230,7 +236,7 @@ def _survey(shell: keras.Model, root: keras.Model, inner: bool) -> Graph:
 
     inputs = _fresh_inputs(shell)
     seen = keras.models.clone_model(shell, input_tensors=inputs, clone_function=clone, call_function=call)
-    return Graph(calls, tensors(inputs), tensors(seen.output), inner)
+    return Graph(calls, tensors(inputs), tensors(seen.output), inner, ends)
 
 
 def _fresh_inputs(shell: keras.Model) -> Any:
@@ -288,12 +294,14 @@ def copied(layer: Any, cls: Any = None, **changes: Any) -> Any:
 
 
 def _carry_over(layer: Any, new: Any, edit: Edit) -> None:
-    """Gives a new layer the weights that are kept of the one it was made from."""
-    if not isinstance(layer, keras.layers.Layer) or not layer.weights:
+    """Gives a new layer the weights, and the other state, that are kept of the one it was made from."""
+    if not isinstance(layer, keras.layers.Layer):
         return
     redraw = edit.redraw.get(id(layer), frozenset())
     if redraw == ALL:
         return
+    if not redraw:
+        _carry_state(layer, new, frozen=id(layer) not in edit.replace)
     old = dict(_named(layer))
     if id(layer) in edit.values:
         old |= edit.values[id(layer)]({name: keras.ops.convert_to_numpy(v) for name, v in old.items()})
@@ -301,6 +309,36 @@ def _carry_over(layer: Any, new: Any, edit: Edit) -> None:
         short = name.rpartition("/")[2]
         if short not in redraw and name in old and tuple(old[name].shape) == tuple(variable.shape):
             variable.assign(old[name])
+
+
+def _carry_state(layer: Any, new: Any, frozen: bool) -> None:
+    """What a layer, and the layers in it, would save and load again, through Keras' own hooks: not all of it is weights.
+
+    An adapted `Normalization` works with constants that it makes when it loads; vocabularies are tables.
+    """
+    pairs = list(zip(layer._flatten_layers(), new._flatten_layers(), strict=False))
+    shapes = [[tuple(variable.shape) for variable in of.weights] for of in (layer, new)]
+    if shapes[0] != shapes[1] or any(type(old) is not type(own) for old, own in pairs):
+        return  # another kind of layer, or another size
+    for old, own in pairs:
+        if frozen:
+            own.trainable = old.trainable  # a configuration says it of the outermost layer alone
+        try:
+            saved: dict[str, Any] = {}
+            old.save_own_variables(saved)
+            own.load_own_variables({name: keras.ops.convert_to_numpy(value) for name, value in saved.items()})
+            if hasattr(old, "save_assets"):
+                with tempfile.TemporaryDirectory() as folder:
+                    old.save_assets(folder)
+                    own.load_assets(folder)
+                if hasattr(old, "get_vocabulary") and old.get_vocabulary() != own.get_vocabulary():
+                    raise ValueError("its vocabulary has tokens that its own file cannot hold, such as line ends")
+        except Exception as error:
+            raise ValueError(
+                f"The state of the layer {old.name!r} of type {type(old).__name__} cannot be carried over to a copy by what "
+                "it saves and loads. Give it its state when it is made, such as `vocabulary=`, or apply the remedy by hand. "
+                f"Received: {type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
+            ) from error
 
 
 def _named(layer: Any) -> Iterable[tuple[str, Any]]:

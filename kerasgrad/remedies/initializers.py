@@ -16,6 +16,8 @@ KERNELS = frozenset({"kernel", "depthwise_kernel", "pointwise_kernel", "recurren
 BIASES = frozenset({"bias", "beta"})
 DEAD_AFTER = 10
 """Samples after which a unit that never fired counts as dead."""
+SAME, CERTAIN = 1.1, 3.0
+"""Factor within which two deviations are the same, or standard errors if that is more: a small kernel says little."""
 
 
 def initializers_of(layer: Any, name: str, gain: float = 1.0) -> dict[str, Any]:
@@ -35,7 +37,8 @@ def use_he_initializer(given: Given, graph: Graph) -> Edit:
     """Kernels drawn anew with variance 2 / fan-in, which keeps a signal's size through ReLUs.
 
     Of the layers that the finding names, of all hidden ones where there is none. Kernels only: biases, normalisations and
-    all other layers keep what they have. What those kernels had learnt is lost.
+    all other layers keep what they have. What those kernels had learnt is lost. One that this initialiser has
+    drawn, and that still has its size, is left alone: it would only be another lot.
 
     Source: He et al. 2015, Delving deep into rectifiers, equation 10.
     """
@@ -43,7 +46,9 @@ def use_he_initializer(given: Given, graph: Graph) -> Edit:
 
 
 def use_glorot_initializer(given: Given, graph: Graph) -> Edit:
-    """Kernels drawn anew with variance 2 / (fan-in + fan-out), for tanh, sigmoid and linear layers. Else as He's.
+    """Kernels drawn anew with variance 2 / (fan-in + fan-out), for tanh, sigmoid and linear layers.
+
+    Else as `use_he_initializer`.
 
     Source: Glorot & Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, equation 16.
     """
@@ -51,7 +56,9 @@ def use_glorot_initializer(given: Given, graph: Graph) -> Edit:
 
 
 def use_lecun_initializer(given: Given, graph: Graph) -> Edit:
-    """Kernels drawn anew with variance 1 / fan-in, for tanh and SELU. Else as He's.
+    """Kernels drawn anew with variance 1 / fan-in, for tanh and SELU.
+
+    Else as `use_he_initializer`.
 
     Source: LeCun et al. 1998, Efficient backprop, section 4.6; Klambauer et al. 2017, Self-normalizing neural networks.
     """
@@ -59,7 +66,9 @@ def use_lecun_initializer(given: Given, graph: Graph) -> Edit:
 
 
 def use_orthogonal_initializer(given: Given, graph: Graph) -> Edit:
-    """Kernels drawn anew as orthogonal matrices, times the square root of 2 before a ReLU. Else as He's.
+    """Kernels drawn anew as orthogonal matrices, times the square root of 2 before a ReLU.
+
+    Else as `use_he_initializer`.
 
     Source: Saxe et al. 2014, Exact solutions to the nonlinear dynamics of learning in deep linear neural networks.
     """
@@ -71,13 +80,27 @@ def _redrawn(given: Given, graph: Graph, name: str) -> Edit:
     for block in named(given, graph):
         layer = block.first.layer
         entries = initializers_of(layer, name, np.sqrt(2) if "relu" in block.activation else 1.0)
-        if entries:
+        if entries and not _is_drawn(layer, entries):
             edit.add(
                 f"{block.first.path}: kernel drawn anew, {name}",
                 replace=(layer, functools.partial(copied, layer, **entries)),
                 redraw=(layer, KERNELS),
             )
     return edit
+
+
+def _is_drawn(layer: Any, entries: dict[str, Any]) -> bool:
+    """Whether the kernels of a layer are of these very initialisers, and still of their size."""
+    for entry, made in entries.items():
+        fresh: Any = keras.initializers.get(made)
+        own = getattr(layer, entry, None)
+        kernel = getattr(layer, f"{entry.removesuffix('_initializer')}_kernel", getattr(layer, "kernel", None))
+        if not isinstance(own, type(fresh)) or kernel is None:
+            return False
+        ratio = float(np.std(kernel)) / float(np.std(fresh(kernel.shape)))
+        if abs(np.log(max(ratio, 1e-30))) > max(np.log(SAME), CERTAIN / np.sqrt(np.prod(kernel.shape))):
+            return False
+    return True
 
 
 def reset_biases(given: Given, graph: Graph) -> Edit:
@@ -164,5 +187,6 @@ REMEDIES = (
         "fresh = keras.initializers.HeNormal()(layer.kernel.shape)\n"
         "layer.kernel.assign(keras.ops.where(dead, fresh, layer.kernel))  # dead: bool [units], from run.units\n"
         "layer.bias.assign(keras.ops.where(dead, 0.0, layer.bias))",
+        needs=("run", "finding"),
     ),
 )

@@ -171,6 +171,7 @@ REMEDIES = (
     by_optimizer(
         clip_gradients_adaptively,
         'bound = np.percentile(run.overall("gradient_norm"), 10)\nkeras.optimizers.Adam(rate, global_clipnorm=bound)',
+        needs=("run",),
     ),
     by_optimizer(raise_clipnorm, "keras.optimizers.Adam(rate, global_clipnorm=10 * bound)"),
     by_optimizer(use_adam, "model.compile(keras.optimizers.Adam(1e-3), loss)"),

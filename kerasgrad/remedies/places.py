@@ -61,13 +61,17 @@ def feeds_forward(layer: Any) -> bool:
 
 
 def last_calls(graph: Graph) -> list[Seen]:
-    """What comes last before each output: from it back to the layer with the kernel. None in an inner model."""
+    """What comes last before each output: from it back to the layer with the kernel, frozen or not, or a model within.
+
+    None in a model within whose output is not the end.
+    """
     found: list[Seen] = []
-    for tensor in graph.outputs if not graph.inner else ():
+    for tensor in graph.outputs if graph.ends else ():
         call = graph.maker(tensor)
         while call is not None:
             found.append(call)
-            call = None if has_kernel(call.layer) else graph.before(call)
+            weighted = bool(getattr(call.layer, "weights", ())) and not isinstance(call.layer, LEAVES_SHAPES)
+            call = None if weighted else graph.before(call)
     return found
 
 

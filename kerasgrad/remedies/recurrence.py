@@ -153,5 +153,6 @@ REMEDIES = (
         "bias = np.array(lstm.cell.bias)\n"
         "bias[:units], bias[units : 2 * units] = -memory, memory  # after the layer is built\n"
         "lstm.cell.bias.assign(bias)",
+        needs=("x",),
     ),
 )

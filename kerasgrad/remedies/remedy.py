@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasgrad.finding import WIDTH, Finding
+from kerasgrad.finding import WIDTH, Finding, counted
 from kerasgrad.remedies.graph import Edit, Graph, is_graph, rebuilt, unchanged
 from kerasgrad.remedies.training import recompiled, remade
 from kerasgrad.run import Run
@@ -66,7 +66,8 @@ class Remedied:
             lines.append(f"  fit with batch_size={self.batch_size}")
         if self.kept:
             lines.append(textwrap.fill(f"kept: {self.kept}", WIDTH, initial_indent="  ", subsequent_indent="    "))
-        return "\n".join([*lines, *([textwrap.indent(self.advice, "  ")] if self.advice else [])])
+        advice = self.advice if "\n" in self.advice else textwrap.fill(self.advice, WIDTH - 2)
+        return "\n".join([*lines, *([textwrap.indent(advice, "  ")] if advice else [])])
 
 
 SHOWN = 6
@@ -92,12 +93,13 @@ class Remedy:
     is_advice: bool = False
 
 
-def by_graph(editor: Callable[[Given, Graph], Edit], code: str = "") -> Remedy:
+def by_graph(editor: Callable[[Given, Graph], Edit], code: str = "", needs: tuple[str, ...] = ()) -> Remedy:
     """A remedy that changes the graph of a model; its name and text are the function's.
 
     Args:
         editor: from what is given and a graph to what is to become different.
         code: what to write in a class of one's own, whose graph cannot be put together anew.
+        needs: names of what it may be given, without any of which it may find nothing to change.
     """
 
     def act(given: Given) -> Remedied:
@@ -106,19 +108,22 @@ def by_graph(editor: Callable[[Given, Graph], Edit], code: str = "") -> Remedy:
             return subclassed(name, given.model, code)
         model, said = rebuilt(given.model, lambda graph: editor(given, graph))
         if not said:
-            return Remedied(name, advice=f"There is nothing in {given.model.name} that {name} would change.")
+            return Remedied(name, advice=_nothing(name, given, needs) + _out_of_reach(given.model))
         return Remedied(name, model, tuple(said), KEPT)
 
     return Remedy(editor.__name__, act, inspect.getdoc(editor) or "")
 
 
-def by_optimizer(change: Callable[[Given, Any, dict[str, Any]], tuple[Any, str]], code: str) -> Remedy:
+def by_optimizer(
+    change: Callable[[Given, Any, dict[str, Any]], tuple[Any, str]], code: str, needs: tuple[str, ...] = ()
+) -> Remedy:
     """A remedy that changes the optimizer alone.
 
     Args:
         change: from what is given, the optimizer without loss scaling, and its configuration to the new one and what is
             different in words; `""` where nothing is.
         code: what to write by hand.
+        needs: as in `by_graph`.
     """
 
     def act(given: Given) -> Remedied:
@@ -136,20 +141,37 @@ def by_optimizer(change: Callable[[Given, Any, dict[str, Any]], tuple[Any, str]]
 
         optimizer = remade(given.model.optimizer, changed)
         if not said:
-            return Remedied(
-                name, advice=f"There is nothing in {without_scaling(given.model.optimizer).name} that {name} would change."
-            )
+            kind = type(without_scaling(given.model.optimizer)).__name__
+            return Remedied(name, advice=_nothing(name, given, needs, f"the optimizer of {given.model.name}, {kind},"))
         copy, _ = rebuilt(given.model, unchanged)
         return Remedied(name, recompiled(copy, given.model, optimizer=optimizer), (said,), KEPT_ALL)
 
     return Remedy(change.__name__, act, inspect.getdoc(change) or "")
 
 
+def _nothing(name: str, given: Given, needs: tuple[str, ...], where: str = "") -> str:
+    """That nothing changes, and what was not given that it might have needed."""
+    said = f"There is nothing in {where or given.model.name} that {name} would change"
+    missing = [f"`{need}=`" for need in needs] if all(getattr(given, need) is None for need in needs) else []
+    return said + (f": it was given no {' and no '.join(missing)}." if missing else ".")
+
+
+def _out_of_reach(model: keras.Model) -> str:
+    """Layers that it does not, or cannot, act on, in words; `""` if there are none."""
+    weighted = [layer for layer in model._flatten_layers(include_self=False) if layer.weights]
+    outer = [layer for layer in weighted if any(True for _ in layer._flatten_layers(include_self=False))]
+    frozen = sum(not layer.trainable and layer not in outer for layer in weighted)
+    own = [layer.name for layer in outer if not type(layer).__module__.startswith("keras.") and not is_graph(layer)]
+    said = f" {counted(frozen, 'layer is', 'layers are')} frozen: most remedies leave such alone." if frozen else ""
+    names = ", ".join(own[:SHOWN]) + (f" and {len(own) - SHOWN} more" if len(own) > SHOWN else "")
+    return said + (f" It does not reach into layers with a call of their own: {names}." if own else "")
+
+
 def subclassed(name: str, model: keras.Model, code: str) -> Remedied:
     """Advice for a model whose graph is not known."""
     kind = type(model).__name__
     why = f"{model.name} is a {kind} with a call of its own, or not built: its graph cannot be put together anew."
-    return Remedied(name, advice=why + (f" In its class:\n\n{textwrap.indent(code.strip(), '    ')}" if code else ""))
+    return Remedied(name, advice=why + (f" By hand:\n\n{textwrap.indent(code.strip(), '    ')}" if code else ""))
 
 
 KEPT = "the weights of all layers that are not named here, names, compile settings; the optimizer is at its first step"

@@ -48,6 +48,9 @@ def remade(optimizer: Optimizer, change: Callable[[Optimizer, dict[str, Any]], O
     own = without_scaling(optimizer)
     config = own.get_config()
     new = type(own).from_config(config) if change is None else change(own, config)
+    spared = getattr(own, "_exclude_from_weight_decay_pattern", None)  # no part of its configuration
+    if spared is not None and new is not own:
+        new.exclude_from_weight_decay(var_names=[spared.pattern])
     if own is optimizer:
         return new
     around = optimizer.get_config() | {"inner_optimizer": new}
