@@ -219,6 +219,59 @@ def test_a_softmax_over_one_unit_trains_for_something_else_than_it_predicts() ->
     assert "loss_of_predictions" in diagnosis.examined and not diagnosis.findings
 
 
+def offered() -> dict[str, Any]:
+    """Every activation of Keras that can be a layer's: `threshold` takes arguments, and of `glu` it takes the shape wrong."""
+    others = ("get", "serialize", "deserialize", "threshold", "glu")
+    found = {name: getattr(keras.activations, name) for name in dir(keras.activations) if name not in others}
+    return {name: f for name, f in found.items() if callable(f) and name[0] != "_"}
+
+
+@pytest.mark.parametrize("given", ["string", "function", "layer"])
+def test_only_a_linear_activation_makes_a_linear_stack(given: str) -> None:
+    """All that Keras has, each in a branch of its own."""
+    inputs, ends = keras.Input((8,)), []
+    own = {"leaky_relu": layers.LeakyReLU, "prelu": layers.PReLU, "elu": layers.ELU, "softmax": layers.Softmax}
+    activations = {name: layers.Activation(f) for name, f in offered().items()} | {f"own_{n}": c() for n, c in own.items()}
+    for name in offered() if given != "layer" else activations:
+        activation = {"string": name, "function": offered().get(name)}.get(given)
+        x = layers.Dense(4, activation=activation)(inputs)
+        ends.append(layers.Dense(2, name=f"behind_{name}")(activations[name](x) if given == "layer" else x))
+    model = keras.Model(inputs, layers.Concatenate()([layers.Activation("relu")(end) for end in ends]))
+    (found,) = [f for f in kerasgrad.audit(model) if f.rule == "linear_stack"]
+    assert found.layers == ("behind_linear",) and len(ends) > 25
+
+
+def test_a_shortcut_ends_a_row_of_linear_layers_and_a_reshape_does_not() -> None:
+    def found(middle: Callable[[Any], Any]) -> bool:
+        inputs = keras.Input((4, 4))
+        model = keras.Model(inputs, layers.Dense(4)(middle(layers.Dense(4)(inputs))))
+        diagnosis = kerasgrad.audit(model)
+        return "linear_stack" in {f.rule for f in diagnosis} if "linear_stack" in diagnosis.examined else pytest.fail()
+
+    assert found(lambda x: 0.5 * layers.Reshape((16,))(x) + 1.0)
+    assert found(lambda x: keras.ops.mean(keras.ops.transpose(x, (0, 2, 1)), axis=1))
+    assert not found(lambda x: x + layers.Dense(4)(layers.Activation("gelu")(x)))
+    assert not found(lambda x: x * x) and not found(lambda x: 1.0 / x) and not found(lambda x: keras.ops.sort(x))
+
+
+def test_a_gate_is_no_layer_of_the_stack() -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    for _ in range(4):
+        gate = layers.Dense(4, activation="sigmoid")(layers.GlobalAveragePooling2D()(x))
+        x = layers.Multiply()([x, layers.Reshape((1, 1, 4))(gate)])
+    flat = layers.Dense(8, activation="relu")(layers.Flatten()(x))
+    for name in ("one", "two"):  # a highway: gate and 1 - gate
+        gate = layers.Dense(8, activation="sigmoid", name=name)(flat)
+        flat = gate * layers.Dense(8, activation="relu")(flat) + (1 - gate) * flat
+    model = keras.Model(inputs, layers.Dense(3)(flat))
+    assert "saturating_activation" not in {f.rule for f in kerasgrad.audit(model)}
+    hidden = layers.Dense(8, activation="sigmoid", name="hidden")(flat)
+    model = keras.Model(inputs, layers.Dense(3)(hidden + 2.0 * hidden))
+    (found,) = [f for f in kerasgrad.audit(model) if f.rule == "saturating_activation"]
+    assert found.layers == ("hidden",)
+
+
 def test_names_of_losses() -> None:
     assert loss_name("mse") == ("mean_squared_error", False)
     assert loss_name(keras.losses.BinaryCrossentropy(from_logits=True)) == ("binary_crossentropy", True)

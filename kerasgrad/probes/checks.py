@@ -97,11 +97,12 @@ def deep_without_shortcuts(asked: Asked) -> Verdict:
 
 
 def saturating_activation(asked: Asked) -> Verdict:
-    """Sigmoids, and tanh in deep nets, in hidden layers."""
+    """Sigmoids, and tanh in deep nets, in hidden layers; a gate is on no way that the signal has to take."""
     rows = [(call, activation_of(call.layer).saturates) for call in asked.anatomy.calls]
     end = max((i for i, (call, _) in enumerate(rows) if is_weight_layer(call.layer)), default=-1)
-    sigmoid = [call.path for call, kind in rows[:end] if kind == "sigmoid"]
-    tanh = [call.path for call, kind in rows[:end] if kind == "tanh"]
+    sigmoid, tanh = (
+        [call.path for call, kind in rows[:end] if kind == which and not call.gate] for which in ("sigmoid", "tanh")
+    )
     if len(sigmoid) >= 1:
         severity = Severity.WARNING if len(sigmoid) >= SIGMOIDS else Severity.NOTE
         said = counted(len(sigmoid), "hidden layer is a sigmoid: it leaves", "hidden layers are sigmoids: each leaves")
