@@ -220,7 +220,7 @@ def test_a_softmax_over_one_unit_trains_for_something_else_than_it_predicts() ->
 
 
 def offered() -> dict[str, Any]:
-    """Every activation of Keras that can be a layer's: `threshold` takes arguments, and of `glu` it takes the shape wrong."""
+    """Every activation of Keras that a layer takes: `threshold` has arguments, and of `glu` Keras has the shape wrong."""
     others = ("get", "serialize", "deserialize", "threshold", "glu")
     found = {name: getattr(keras.activations, name) for name in dir(keras.activations) if name not in others}
     return {name: f for name, f in found.items() if callable(f) and name[0] != "_"}

@@ -42,7 +42,9 @@ LINEAR = {
 JOINING = {"ConcatV2", "Pack"}
 """Operations that are linear in all their inputs together and leave them apart. A sum does not: behind a shortcut, layers no
 longer stand in a row, and a product of two is not linear."""
-FORMING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Tile", "BroadcastTo", "Add", "AddV2", "Sub", "Neg", "Mul"}
+FORMING = {
+    "Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Tile", "BroadcastTo", "Add", "AddV2", "Sub", "Neg", "Mul",
+}  # fmt: skip
 """Operations that a gate may pass on its way to what it multiplies, such as to `1 - gate`."""
 SHAPES = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
 """Operations whose result says nothing of the values that they are given."""
@@ -233,7 +235,7 @@ class _Way:
 
 
 def _measure_ways(seen: Anatomy, graph: Any) -> None:
-    """Fills `shortest`, `straight` and `gate` of each call, by one walk through the operations in the order of their making."""
+    """Fills `shortest`, `straight` and `gate` of each call, by one walk through the operations in their order."""
     makers: dict[str, list[Call]] = {}
     for call in seen.calls:
         # A layer that hands its input on, as Dropout may, has made nothing.
