@@ -181,7 +181,7 @@ def _stepwise(layer: Any) -> Iterator[None]:
 
 @dataclass
 class _Call:
-    """One call of a loop: how many steps it takes, in which order, which of them count, and the states that its cells gave."""
+    """One call of a loop: how many steps it takes, in which order, which of them count, and the states of its cells."""
 
     steps: int
     backwards: bool
