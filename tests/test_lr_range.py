@@ -156,7 +156,7 @@ def test_a_fall_by_chance_is_none() -> None:
         curve = rates._lines(losses, untrained, float(untrained.mean()), 3)
         sweep = rates.RateSweep(np.geomspace(1e-6, 1, 60), losses, untrained, *curve, 1.0)
         found += not sweep.flat
-        assert sweep.flat is np.isnan(sweep.suggested) and (sweep.fall < 0.02 or sweep.flat is ("within" in sweep.warning))
+        assert np.isnan(sweep.suggested) == sweep.flat == (sweep.fall < 0.02 or "within" in sweep.warning)
     assert found <= 8
 
 
