@@ -88,6 +88,7 @@ CASES: list[tuple[str, Make, Severity, Make, dict[str, Any]]] = [
         lambda: stacked(relu(), last=layers.Dense(1), loss="mse"),
         {},
     ),
+    ("nothing_trainable", lambda: stacked(relu(trainable=False), last=layers.Dense(3, trainable=False)), ERROR, stacked, {}),
     ("linear_stack", lambda: stacked(layers.Dense(8), layers.Dense(8)), WARNING, lambda: stacked(relu(), relu()), {}),
     ("learning_rate", lambda: stacked(relu(), rate=1.0), WARNING, lambda: stacked(relu(), rate=3e-3), {}),
     (
@@ -270,6 +271,37 @@ def test_a_gate_is_no_layer_of_the_stack() -> None:
     model = keras.Model(inputs, layers.Dense(3)(hidden + 2.0 * hidden))
     (found,) = [f for f in kerasgrad.audit(model) if f.rule == "saturating_activation"]
     assert found.layers == ("hidden",)
+
+
+def test_a_sample_leaves_the_metrics_as_they_were() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(32, 8)).astype(np.float32), random.integers(0, 3, 32)
+    model = stacked(relu(), layers.BatchNormalization())
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, verbose=0)
+    before = model.get_metrics_result()
+    kerasgrad.audit(model, x=x[:5], y=y[:5])
+    assert model.get_metrics_result() == before
+    with pytest.raises(ValueError, match="at least one"):
+        kerasgrad.audit(model, x=x[:0], y=y[:0])
+
+
+def test_a_sample_that_is_no_number_is_told_and_the_activation_is_not_blamed() -> None:
+    x, y = np.ones((6, 8), np.float32), np.ones((6, 1), np.float32)
+    model = stacked(relu(), last=layers.Dense(1), loss="mse")
+    for spoiled, remedy in ((x, "check_inputs"), (y, "check_labels")):
+        spoiled[2] = np.nan
+        (found,) = kerasgrad.audit(model, x=x, y=y)
+        assert found.severity is ERROR and found.rule == "non_finite" and found.remedies == (remedy,)
+        assert f"{'x' if spoiled is x else 'y'} has NaN or infinity in 1 of 6 examples" in found.summary
+        spoiled[2] = 1
+    y[2] = np.nan
+    model.compile("adam", lambda y, p: keras.ops.mean(keras.ops.where(keras.ops.isnan(y), 0.0, p - 1.0) ** 2))
+    assert "non_finite" not in {f.rule for f in kerasgrad.audit(model, x=x, y=y)}  # a loss that knows of missing labels
+    y[2] = 1
+    model.layers[-1].kernel.assign(np.full((16, 1), np.nan))
+    (found,) = kerasgrad.audit(model, x=x, y=y)
+    assert "on a sample that has none" in found.summary
 
 
 def test_names_of_losses() -> None:
