@@ -110,8 +110,8 @@ class Watch:
         """Says that an epoch is over, if the loop has such: for the last samples to be read, and for the rules.
 
         Args:
-            **logs: what is known of it, by the names that Keras uses: `loss`, `val_loss`, `accuracy`. What is not said, such as
-                `loss`, the rules take from the samples, as far as these tell it.
+            **logs: what is known of it, by the names that Keras uses: `loss`, `val_loss`, `accuracy`. A `loss` that is not
+                said the rules take from the samples.
         """
         self._monitor.next_epoch(logs)
 
