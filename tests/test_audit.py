@@ -273,6 +273,15 @@ def test_a_gate_is_no_layer_of_the_stack() -> None:
     assert found.layers == ("hidden",)
 
 
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable")
+def test_a_run_says_it_too_that_nothing_is_trainable() -> None:
+    model = stacked(relu(trainable=False), last=layers.Dense(3, trainable=False))
+    monitor = kerasgrad.GradientMonitor(verbose=0)
+    model.fit(np.ones((64, 8)), np.zeros(64), batch_size=4, verbose=0, callbacks=[monitor])
+    found = next(f for f in monitor.diagnosis if f.rule == "disconnected")
+    assert found.severity is ERROR and "No weight of the model is trainable" in found.summary
+
+
 def test_a_sample_leaves_the_metrics_as_they_were() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(32, 8)).astype(np.float32), random.integers(0, 3, 32)
