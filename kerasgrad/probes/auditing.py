@@ -63,12 +63,13 @@ def _of_sample(model: keras.Model, x: Any, y: Any) -> list[Finding] | str:
     """Numbers that are none, or else the loss of the predictions."""
     if x is None or y is None:
         return "there is no sample: audit(model, x=..., y=...)"
-    data = keras.tree.map_structure(np.asarray, as_batch(x, y))
+    data = keras.tree.map_structure(np.asarray, (x, y))
+    sample = as_batch(*_taken(data, slice(EXAMPLES)))
     found = _not_finite(model, *data)
     if found:
         return found
     with preserved(model):
-        return _loss_of_predictions(model, *_taken(data, slice(EXAMPLES)))
+        return _loss_of_predictions(model, *sample)
 
 
 def _taken(data: Any, rows: Any) -> Any:

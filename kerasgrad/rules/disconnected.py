@@ -1,7 +1,7 @@
 """A trainable variable that no gradient reaches.
 
-What it sees: variables without any gradient (`None`) in every sample, while others have one; or a model without any trainable
-variable, which is an error.
+What it sees: variables without any gradient (`None`) in every sample, while others have one; or a model without any
+trainable variable, which is an error.
 Why it hurts: they keep their initial values for ever; all layers before the cut are a fixed random function.
 Threshold and source: none is needed; it is so in every sample or it is not.
 Known false alarms: a head that is trained later, a layer that is built but never called. Those own all their variables
