@@ -73,6 +73,7 @@ def settings(model: keras.Model) -> dict[str, Any]:
         "tensorflow": tf.__version__,
         "model": model.name,
         "parameters": model.count_params() if model.built else None,
+        "trainable": len(model.trainable_variables) if model.built else None,
         "optimizer": type(optimizer).__name__ if optimizer is not None else None,
         "precision": model.dtype_policy.name,
         "jit_compile": bool(model.jit_compile),

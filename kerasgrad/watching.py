@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +46,7 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
         A context manager; its `step` runs a training step, its `run` is what was recorded.
 
     Raises:
-        TypeError: the model is none of Keras 3, or an option is of the wrong type.
+        TypeError: the model is none of Keras 3, or an option is unknown or of the wrong type.
         ValueError: an option is none, or `update_freq` is `"auto"` where several workers have to sample the same steps.
 
     Example:
@@ -53,6 +55,12 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
         ...         loss = w.step(train_step, x, y)  # instead of train_step(x, y)
     """
     facts.check_model(model)
+    known = [name for name in inspect.signature(GradientMonitor).parameters if name != "log_dir"]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean `{near[0]}`? " if near else ""
+            raise TypeError(f"`watch` has no such option; {meant}It takes {known}. Received: {name}={options[name]!r}")
     strategy = model.distribute_strategy
     if workers(strategy) > 1 and options.setdefault("update_freq", "auto") == "auto":
         raise ValueError(
@@ -102,7 +110,8 @@ class Watch:
         """Says that an epoch is over, if the loop has such: for the last samples to be read, and for the rules.
 
         Args:
-            **logs: what is known of it, by the names that Keras uses: `loss`, `val_loss`, `accuracy`.
+            **logs: what is known of it, by the names that Keras uses: `loss`, `val_loss`, `accuracy`. A `loss` that is not
+                said the rules take from the samples.
         """
         self._monitor.next_epoch(logs)
 

@@ -88,6 +88,7 @@ CASES: list[tuple[str, Make, Severity, Make, dict[str, Any]]] = [
         lambda: stacked(relu(), last=layers.Dense(1), loss="mse"),
         {},
     ),
+    ("nothing_trainable", lambda: stacked(relu(trainable=False), last=layers.Dense(3, trainable=False)), ERROR, stacked, {}),
     ("linear_stack", lambda: stacked(layers.Dense(8), layers.Dense(8)), WARNING, lambda: stacked(relu(), relu()), {}),
     ("learning_rate", lambda: stacked(relu(), rate=1.0), WARNING, lambda: stacked(relu(), rate=3e-3), {}),
     (
@@ -217,6 +218,99 @@ def test_a_softmax_over_one_unit_trains_for_something_else_than_it_predicts() ->
     good = stacked(relu(kernel_regularizer="l2"), last=layers.Dense(1, activation="sigmoid"), loss="binary_crossentropy")
     diagnosis = kerasgrad.audit(good, x=x, y=y)
     assert "loss_of_predictions" in diagnosis.examined and not diagnosis.findings
+
+
+def offered() -> dict[str, Any]:
+    """Every activation of Keras that a layer takes: `threshold` has arguments, and of `glu` Keras has the shape wrong."""
+    others = ("get", "serialize", "deserialize", "threshold", "glu")
+    found = {name: getattr(keras.activations, name) for name in dir(keras.activations) if name not in others}
+    return {name: f for name, f in found.items() if callable(f) and name[0] != "_"}
+
+
+@pytest.mark.parametrize("given", ["string", "function", "layer"])
+def test_only_a_linear_activation_makes_a_linear_stack(given: str) -> None:
+    """All that Keras has, each in a branch of its own."""
+    inputs, ends = keras.Input((8,)), []
+    own = {"leaky_relu": layers.LeakyReLU, "prelu": layers.PReLU, "elu": layers.ELU, "softmax": layers.Softmax}
+    activations = {name: layers.Activation(f) for name, f in offered().items()} | {f"own_{n}": c() for n, c in own.items()}
+    for name in offered() if given != "layer" else activations:
+        activation = {"string": name, "function": offered().get(name)}.get(given)
+        x = layers.Dense(4, activation=activation)(inputs)
+        ends.append(layers.Dense(2, name=f"behind_{name}")(activations[name](x) if given == "layer" else x))
+    model = keras.Model(inputs, layers.Concatenate()([layers.Activation("relu")(end) for end in ends]))
+    (found,) = [f for f in kerasgrad.audit(model) if f.rule == "linear_stack"]
+    assert found.layers == ("behind_linear",) and len(ends) > 25
+
+
+def test_a_shortcut_ends_a_row_of_linear_layers_and_a_reshape_does_not() -> None:
+    def found(middle: Callable[[Any], Any]) -> bool:
+        inputs = keras.Input((4, 4))
+        model = keras.Model(inputs, layers.Dense(4)(middle(layers.Dense(4)(inputs))))
+        diagnosis = kerasgrad.audit(model)
+        return "linear_stack" in {f.rule for f in diagnosis} if "linear_stack" in diagnosis.examined else pytest.fail()
+
+    assert found(lambda x: 0.5 * layers.Reshape((16,))(x) + 1.0)
+    assert found(lambda x: keras.ops.mean(keras.ops.transpose(x, (0, 2, 1)), axis=1))
+    assert not found(lambda x: x + layers.Dense(4)(layers.Activation("gelu")(x)))
+    assert not found(lambda x: x * x) and not found(lambda x: 1.0 / x) and not found(lambda x: keras.ops.sort(x))
+
+
+def test_a_gate_is_no_layer_of_the_stack() -> None:
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu")(inputs)
+    for _ in range(4):
+        gate = layers.Dense(4, activation="sigmoid")(layers.GlobalAveragePooling2D()(x))
+        x = layers.Multiply()([x, layers.Reshape((1, 1, 4))(gate)])
+    flat = layers.Dense(8, activation="relu")(layers.Flatten()(x))
+    for name in ("one", "two"):  # a highway: gate and 1 - gate
+        gate = layers.Dense(8, activation="sigmoid", name=name)(flat)
+        flat = gate * layers.Dense(8, activation="relu")(flat) + (1 - gate) * flat
+    model = keras.Model(inputs, layers.Dense(3)(flat))
+    assert "saturating_activation" not in {f.rule for f in kerasgrad.audit(model)}
+    hidden = layers.Dense(8, activation="sigmoid", name="hidden")(flat)
+    model = keras.Model(inputs, layers.Dense(3)(hidden + 2.0 * hidden))
+    (found,) = [f for f in kerasgrad.audit(model) if f.rule == "saturating_activation"]
+    assert found.layers == ("hidden",)
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable")
+def test_a_run_says_it_too_that_nothing_is_trainable() -> None:
+    model = stacked(relu(trainable=False), last=layers.Dense(3, trainable=False))
+    monitor = kerasgrad.GradientMonitor(verbose=0)
+    model.fit(np.ones((64, 8)), np.zeros(64), batch_size=4, verbose=0, callbacks=[monitor])
+    found = next(f for f in monitor.diagnosis if f.rule == "disconnected")
+    assert found.severity is ERROR and "No weight of the model is trainable" in found.summary
+
+
+def test_a_sample_leaves_the_metrics_as_they_were() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(32, 8)).astype(np.float32), random.integers(0, 3, 32)
+    model = stacked(relu(), layers.BatchNormalization())
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x, y, verbose=0)
+    before = model.get_metrics_result()
+    kerasgrad.audit(model, x=x[:5], y=y[:5])
+    assert model.get_metrics_result() == before
+    with pytest.raises(ValueError, match="at least one"):
+        kerasgrad.audit(model, x=x[:0], y=y[:0])
+
+
+def test_a_sample_that_is_no_number_is_told_and_the_activation_is_not_blamed() -> None:
+    x, y = np.ones((6, 8), np.float32), np.ones((6, 1), np.float32)
+    model = stacked(relu(), last=layers.Dense(1), loss="mse")
+    for spoiled, remedy in ((x, "check_inputs"), (y, "check_labels")):
+        spoiled[2] = np.nan
+        (found,) = kerasgrad.audit(model, x=x, y=y)
+        assert found.severity is ERROR and found.rule == "non_finite" and found.remedies == (remedy,)
+        assert f"{'x' if spoiled is x else 'y'} has NaN or infinity in 1 of 6 examples" in found.summary
+        spoiled[2] = 1
+    y[2] = np.nan
+    model.compile("adam", lambda y, p: keras.ops.mean(keras.ops.where(keras.ops.isnan(y), 0.0, p - 1.0) ** 2))
+    assert "non_finite" not in {f.rule for f in kerasgrad.audit(model, x=x, y=y)}  # a loss that knows of missing labels
+    y[2] = 1
+    model.layers[-1].kernel.assign(np.full((16, 1), np.nan))
+    (found,) = kerasgrad.audit(model, x=x, y=y)
+    assert "on a sample that has none" in found.summary
 
 
 def test_names_of_losses() -> None:

@@ -41,11 +41,13 @@ def test_the_curve_is_that_of_gradient_descent() -> None:
 
 def test_the_smoothed_curve_is_straight_where_the_losses_are_and_lags_in_no_direction() -> None:
     line = 3.0 - 0.1 * np.arange(20)
-    assert np.allclose(rates._lines(line, 3), line)
+    flat = np.full(41, 3.0)
+    smoothed, slopes, *noise = rates._lines(line, flat[:20], 3.0, 3)
+    assert np.allclose(smoothed, line) and np.allclose(slopes, -0.1) and np.abs(noise).max() < 1e-12
     valley = np.abs(np.arange(41) - 20.0) + 1
-    assert int(np.argmin(rates._lines(valley, 2))) == 20
+    assert int(np.argmin(rates._lines(valley, flat, 3.0, 2)[0])) == 20
     broken = np.array([2.0, 2.0, 1.0, 1e9, np.nan])
-    found = rates._lines(broken, 1)
+    found, *_ = rates._lines(broken, flat[:5], 2.0, 1)
     assert np.isnan(found[-1]) and found[0] == pytest.approx(2.0) and found[:4].max() <= 8
 
 
@@ -55,7 +57,7 @@ def test_it_suggests_a_rate_at_which_the_problem_is_solved() -> None:
     # The largest eigenvalue of the Hessian is near 2: it diverges near 1, and the sweep ends there.
     assert 1e-3 < sweep.suggested < sweep.highest < 1.5 and len(sweep.rates) < 120
     assert not sweep.warning and "suggested" in repr(sweep)
-    assert np.array_equal(kerasgrad.views.lr_range(sweep).axes[0].lines[1].get_ydata(), sweep.smoothed)
+    assert np.array_equal(kerasgrad.views.lr_range(sweep).axes[0].lines[1].get_ydata(), sweep.smoothed, equal_nan=True)
     model = linear(keras.optimizers.SGD(sweep.suggested))
     assert model.fit(x, y, epochs=30, verbose=0).history["loss"][-1] < 0.02 * np.var(y)
 
@@ -65,7 +67,9 @@ def test_a_suggestion_at_the_edge_of_the_sweep_is_told() -> None:
     early = kerasgrad.lr_range(linear(), x, y, lowest=1e-3, highest=1e-1, steps=40)
     assert "raise `highest`" in early.warning and early.highest == early.rates[-1]
     falling = np.array([9.0, 5.0, 3.0, 2.0, 1.9, 1.8, 1.9, 4.0])
-    late = rates.RateSweep(np.geomspace(1e-2, 1.0, 8), falling, falling, 1.0)
+    late = rates.RateSweep(
+        np.geomspace(1e-2, 1.0, 8), falling, np.full(8, 9.0), falling, np.gradient(falling), *np.zeros((2, 8)), 1.0
+    )
     assert "lower `lowest`" in late.warning and late.suggested == late.rates[0]
 
 
@@ -119,6 +123,53 @@ def test_scaled_losses_and_several_steps_per_execution() -> None:
     plain = kerasgrad.lr_range(linear(), x, y, steps=15, highest=0.1)
     assert np.allclose(kerasgrad.lr_range(scaled, x, y, steps=15, highest=0.1).losses, plain.losses, rtol=1e-3)
     assert scaled.steps_per_execution == 4
+
+
+def heavy_tailed(seed: int) -> tuple[Any, Any]:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(512, 10)).astype(np.float32)
+    return x, (3 * x[:, :1] + random.standard_t(3, size=(512, 1))).astype(np.float32)
+
+
+def test_batches_that_differ_are_no_fall() -> None:
+    """A net that no rate changes: all that its loss does is the batches' doing. One that learns is told a rate that fits."""
+    x, y = heavy_tailed(0)
+    for seed in range(2):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((10,))
+        hidden = layers.Dropout(0.5)(layers.Dense(16, activation="relu")(inputs))
+        still = keras.Model(inputs, 1.0 + 0.0 * layers.Dense(1)(hidden))
+        learns = keras.Model(inputs, layers.Dense(1)(hidden))
+        for model in (still, learns):
+            model.compile("adam", "mse")
+            sweep = kerasgrad.lr_range(model, x, y, steps=60, seed=seed)
+            assert np.std(sweep.losses) > 1 and sweep.flat is (model is still)
+            assert np.isnan(sweep.suggested) if model is still else 1e-3 < sweep.suggested < 0.3
+        assert "by less than 2% at any rate" in kerasgrad.lr_range(still, x, y, steps=20).warning
+
+
+def test_a_fall_by_chance_is_none() -> None:
+    """Losses that are noise alone, and that have nothing to do with those of the same batches before."""
+    random, found = np.random.default_rng(0), 0
+    for _ in range(100):
+        losses, untrained = 1 + 0.3 * random.standard_t(4, size=(2, 60))
+        curve = rates._lines(losses, untrained, float(untrained.mean()), 3)
+        sweep = rates.RateSweep(np.geomspace(1e-6, 1, 60), losses, untrained, *curve, 1.0)
+        found += not sweep.flat
+        assert np.isnan(sweep.suggested) == sweep.flat == (sweep.fall < 0.02 or "within" in sweep.warning)
+    assert found <= 8
+
+
+def test_what_cannot_be_swept_is_told() -> None:
+    x, y = problem(64)
+    frozen = linear()
+    frozen.trainable = False
+    frozen.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="no trainable weights"):
+        kerasgrad.lr_range(frozen, x, y)
+    y[3] = np.nan
+    with pytest.raises(ValueError, match="Received: y has NaN or infinity in 1 of 64 examples"):
+        kerasgrad.lr_range(linear(), x, y)
 
 
 def test_settings_out_of_range_are_told() -> None:

@@ -155,7 +155,7 @@ def test_a_choice_of_layers_and_what_is_not_there() -> None:
     case = made("mlp")
     run = kerasgrad.measure(case.model, case.x, case.y, layers="dense_1")
     assert run.layers == ("dense_1",) and "no update" in run.not_examined["updates"]
-    assert "1 samples" in repr(run) and "not examined: updates" in repr(run)
+    assert "1 sample, step 0" in repr(run) and "->" not in repr(run) and "not examined: updates" in repr(run)
 
 
 def test_bad_input_is_told_from_the_model() -> None:

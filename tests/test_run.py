@@ -43,7 +43,7 @@ def test_report() -> None:
     report = repr(run)
     assert max(map(len, report.splitlines())) <= text.WIDTH
     assert "6 samples, steps 0 to 5" in report and "not examined: d: because" in report
-    assert [line.split()[0] for line in report.splitlines() if line.startswith("  ") and "─" not in line][:2] == [
+    assert [line.split()[0] for line in report.splitlines() if line.startswith(" ") and "─" not in line][:2] == [
         "layer",
         "a",
     ]

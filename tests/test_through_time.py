@@ -182,7 +182,35 @@ def test_masked_steps_have_none(unroll: bool) -> None:
     assert np.isnan(found[masked]).all() and not np.isnan(found[~masked]).any()
     wanted = reference(model, y, forward)[0]
     close(np.where(masked[:, :6, None], 0, found[:, :6]), np.where(masked[:, :6, None], 0, wanted))
-    assert np.isnan(next(iter(memory.signal.values()))[6:]).all() and np.isfinite(next(iter(memory.half_life.values())))
+    # Whichever side is padded, the last real steps stand at the end.
+    ends = np.stack([found[row, length - 3 : length] for row, length in enumerate(lengths)]).astype(np.float64)
+    (signal,) = memory.signal.values()
+    assert np.allclose(signal[-3:], np.sqrt(np.square(ends).mean(axis=(0, 2)))) and np.isnan(signal[:3]).all()
+    assert "39% of the steps are masked" in repr(memory) and "NaN" not in repr(memory)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_padding_does_not_lengthen_the_memory(backwards: bool) -> None:
+    """Of a known recurrence, with sequences whose gradients differ in size: padded before, behind, or not at all."""
+    gru = layers.SimpleRNN(4, activation="linear", go_backwards=backwards)
+    model = built(layers.Masking(), gru, steps=30)
+    kernel, _, bias = gru.get_weights()
+    gru.set_weights([kernel, 0.8 * np.eye(4, dtype=np.float32), bias])
+    x, y = data(30)
+    behind, before = np.zeros_like(x), np.zeros_like(x)
+    for row, length in enumerate((30, 4, 11, 23, 7, 16)):
+        behind[row, :length], before[row, 30 - length :] = x[row, :length], x[row, :length]
+    one, other, plain = (kerasgrad.through_time(model, None, given, y) for given in (behind, before, x))
+    (a,), (b,), (c,) = one.half_life.values(), other.half_life.values(), plain.half_life.values()
+    assert a == pytest.approx(b, rel=1e-4) and a == pytest.approx(c, rel=0.1)
+    assert ("step 0 is the end of the sequence" in repr(plain)) is backwards and "masked" not in repr(plain)
+
+
+def test_gradients_that_are_no_number_are_told() -> None:
+    x, y = data()
+    x[2, 4, 0] = np.nan
+    memory = kerasgrad.through_time(built(layers.GRU(4)), "gru", x, y)
+    assert "the gradient of 1 of 6 examples has NaN" in repr(memory) and "masked" not in repr(memory)
 
 
 def test_the_half_life_of_a_known_recurrence() -> None:
@@ -245,3 +273,10 @@ def test_what_has_no_steps_is_told() -> None:
     hidden.compile("sgd", CROSS_ENTROPY)
     with pytest.raises(ValueError, match="not eagerly"):
         kerasgrad.through_time(hidden, None, x, y)
+    model = keras.Sequential(
+        [layers.Input((2, STEPS, WIDTH)), layers.TimeDistributed(layers.GRU(4, name="inner")), layers.GRU(4)]
+    )
+    model.compile("sgd", CROSS_ENTROPY)
+    with pytest.raises(ValueError, match=r"TimeDistributed\) runs it in a map") as told:
+        kerasgrad.through_time(model, "inner", np.stack([x, x], axis=1), y)
+    assert "tf.function" not in str(told.value)

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from grid import BATCH, GRID, Case, slow
+from keras import layers
 from test_modes import FIRST, NOISY, agree, fitted, made, mirrored
 
 import kerasgrad
@@ -313,8 +314,33 @@ def test_two_workers(tmp_path: Path) -> None:
     agree(single, recorded, 2e-5, FIRST, NOISY)
 
 
+def test_a_held_out_loss_alone_is_enough() -> None:
+    """The loss of the training is in the samples: it falls, while the one that is told rises."""
+    random = np.random.default_rng(0)
+    x = tf.constant(random.normal(size=(64, 6)), tf.float32)
+    model = keras.Sequential([layers.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(1)])
+    optimizer = keras.optimizers.Adam(1e-2)
+
+    @tf.function
+    def step(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(x, training=True) - x[:, :1]))
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    with kerasgrad.watch(model, update_freq=1, verbose=0) as w:
+        for epoch in range(4):
+            for _ in range(10):
+                w.step(step, x)
+            w.end_epoch(val_loss=1.0 + epoch)
+    assert "overfitting" in {finding.rule for finding in w.diagnosis}
+    assert "epoch is over" not in repr(w.diagnosis)
+
+
 def test_what_it_cannot_watch_it_says() -> None:
     with pytest.raises(TypeError, match="Received"):
         kerasgrad.watch("model")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="update_freq"):
         kerasgrad.watch(made("mlp").model, update_freq=0)
+    with pytest.raises(TypeError, match=r"`watch` has no such option; did you mean `update_freq`\?"):
+        kerasgrad.watch(made("mlp").model, update_frequency=2)

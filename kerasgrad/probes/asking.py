@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasgrad.probes.numbers import bad
 from kerasgrad.taps import seams
 
 
@@ -98,13 +99,11 @@ def check_finite(probe: str, **parts: Any) -> None:
         ValueError: some example does.
     """
     for name, part in parts.items():
-        for values in map(np.asarray, keras.tree.flatten(part)):
-            if values.dtype.kind != "f" or np.isfinite(values).all():
-                continue
-            bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        rows = bad(part)
+        if rows.any():
             raise ValueError(
                 f"`{probe}` takes finite numbers: leave out the examples with NaN or infinity, or fill these in. Received: "
-                f"{name} with such numbers in {len(bad)} of {len(values)} examples, the first of them {bad[0]}"
+                f"{name} with such numbers in {rows.sum()} of {len(rows)} examples, the first of them {rows.argmax()}"
             )
 
 

@@ -8,8 +8,10 @@ import keras
 import numpy as np
 
 from kerasgrad.finding import Diagnosis, Finding, Severity
-from kerasgrad.probes.asking import check_arrays, check_model
-from kerasgrad.probes.checks import CHECKS, OF_COMPILE, Asked
+from kerasgrad.probes.asking import as_batch, check_arrays, check_model, preserved
+from kerasgrad.probes.checks import CHECKS, UNTRACED, Asked
+from kerasgrad.probes.measuring import measure
+from kerasgrad.probes.numbers import bad, not_finite
 from kerasgrad.probes.tracing import anatomy
 
 DIFFERENT = 0.05
@@ -35,7 +37,7 @@ def audit(
 
     Raises:
         TypeError: the model is none of Keras 3.
-        ValueError: the sample is a dataset, or lists of numbers.
+        ValueError: the sample is a dataset or lists of numbers, empty, or of unequal lengths.
 
     Example:
         >>> kerasgrad.audit(model, batch_size=32)
@@ -45,20 +47,48 @@ def audit(
     asked = Asked(model, anatomy(model, sequence_length), batch_size, sequence_length)
     findings: list[Finding] = []
     examined, not_examined = [], {}
-    for check in CHECKS:
-        verdict = check(asked) if not asked.anatomy.reason or check.__name__ in OF_COMPILE else asked.anatomy.reason
+    verdicts = {
+        check.__name__: check(asked) if not asked.anatomy.reason or check.__name__ in UNTRACED else asked.anatomy.reason
+        for check in CHECKS
+    }
+    for name, verdict in (verdicts | {"loss_of_predictions": _of_sample(model, x, y)}).items():
         if isinstance(verdict, str):
-            not_examined[check.__name__] = verdict
+            not_examined[name] = verdict
         else:
-            examined.append(check.__name__)
+            examined.append(name)
             findings += verdict
-    verdict = _loss_of_predictions(model, x, y)
-    if isinstance(verdict, str):
-        not_examined["loss_of_predictions"] = verdict
-    else:
-        examined.append("loss_of_predictions")
-        findings += verdict
     return Diagnosis(tuple(findings), not_examined, tuple(examined), model.name)
+
+
+def _of_sample(model: keras.Model, x: Any, y: Any) -> list[Finding] | str:
+    """Numbers that are none, or else the loss of the predictions."""
+    if x is None or y is None:
+        return "there is no sample: audit(model, x=..., y=...)"
+    data = keras.tree.map_structure(np.asarray, (x, y))
+    sample = as_batch(*_taken(data, slice(EXAMPLES)))
+    found = _not_finite(model, *data)
+    if found:
+        return found
+    with preserved(model):
+        return _loss_of_predictions(model, *sample)
+
+
+def _taken(data: Any, rows: Any) -> Any:
+    return keras.tree.map_structure(lambda values: values[rows], data)
+
+
+def _not_finite(model: keras.Model, x: Any, y: Any) -> list[Finding]:
+    """NaN and infinity in the sample, unless a model that knows of them trains on them all the same."""
+    spoiled = {name: rows for name, rows in (("check_inputs", bad(x)), ("check_labels", bad(y))) if rows.any()}
+    if not spoiled:
+        return []
+    said = f"In the sample {not_finite(x, y)}"
+    if getattr(model, "compiled", False) and model.trainable_variables:
+        rows = np.flatnonzero(np.any(list(spoiled.values()), axis=0))[:EXAMPLES]
+        if np.isfinite(measure(model, *_taken((x, y), rows)).overall("gradient_norm")).all():
+            return []
+        said += "; their gradient is no number either, and the first step on one of them makes NaN of the weights"
+    return [Finding("non_finite", Severity.ERROR, f"{said}.", remedies=tuple(spoiled))]
 
 
 def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | str:
@@ -67,14 +97,16 @@ def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | 
     Keras 3 computes cross-entropies from the logits that the last activation leaves behind on its output, whatever that
     activation was; predictions carry none.
     """
-    if x is None or y is None:
-        return "there is no sample: audit(model, x=..., y=...)"
     if not getattr(model, "compiled", False) or model.loss is None or isinstance(model.loss, list | dict):
         return "the model is not compiled with one loss"
-    x, y = keras.tree.map_structure(lambda values: np.asarray(values)[:EXAMPLES], (x, y))
     reported = float(model.evaluate(x, y, batch_size=EXAMPLES, verbose=0, return_dict=True)["loss"])
     penalties = float(sum(float(np.asarray(loss)) for loss in model.losses))
     predicted = model.predict(x, batch_size=EXAMPLES, verbose=0)
+    if not all(np.isfinite(leaf).all() for leaf in keras.tree.flatten(predicted)):
+        said = (
+            "The model predicts NaN or infinity on a sample that has none: its weights or an operation in it are at fault."
+        )
+        return [Finding("non_finite", Severity.ERROR, said, remedies=("guard_logarithms",))]
     loss = keras.losses.get(model.loss)
     own = float(np.mean(np.asarray(loss(_column(y, predicted), predicted))))
     found: list[Finding] = []

@@ -97,11 +97,12 @@ def deep_without_shortcuts(asked: Asked) -> Verdict:
 
 
 def saturating_activation(asked: Asked) -> Verdict:
-    """Sigmoids, and tanh in deep nets, in hidden layers."""
+    """Sigmoids, and tanh in deep nets, in hidden layers; a gate is on no way that the signal has to take."""
     rows = [(call, activation_of(call.layer).saturates) for call in asked.anatomy.calls]
     end = max((i for i, (call, _) in enumerate(rows) if is_weight_layer(call.layer)), default=-1)
-    sigmoid = [call.path for call, kind in rows[:end] if kind == "sigmoid"]
-    tanh = [call.path for call, kind in rows[:end] if kind == "tanh"]
+    sigmoid, tanh = (
+        [call.path for call, kind in rows[:end] if kind == which and not call.gate] for which in ("sigmoid", "tanh")
+    )
     if len(sigmoid) >= 1:
         severity = Severity.WARNING if len(sigmoid) >= SIGMOIDS else Severity.NOTE
         said = counted(len(sigmoid), "hidden layer is a sigmoid: it leaves", "hidden layers are sigmoids: each leaves")
@@ -285,6 +286,17 @@ def linear_stack(asked: Asked) -> Verdict:
     return _found("linear_stack", severity, said, [call.path for call in rows], ("use_relu",))
 
 
+def nothing_trainable(asked: Asked) -> Verdict:
+    """A training that changes nothing."""
+    if not asked.model.built:
+        return "it is not built, so that it has no weights yet"
+    if asked.model.trainable_variables:
+        return []
+    frozen = [variable for variable in asked.model.variables if len(variable.shape)]
+    said = f"None of the {len(frozen)} weights of the model is trainable" if frozen else "The model has no weights"
+    return _found("nothing_trainable", Severity.ERROR, f"{said}: a training changes nothing.", [], ("unfreeze",))
+
+
 def learning_rate(asked: Asked) -> Verdict:
     """The rate at the first step, against what is usual for the optimizer."""
     optimizer = asked.optimizer
@@ -303,9 +315,9 @@ def learning_rate(asked: Asked) -> Verdict:
 
 
 CHECKS: tuple[Callable[[Asked], Verdict], ...] = (
-    last_activation, linear_stack, learning_rate, saturating_activation, initializer_against_activation,
+    nothing_trainable, last_activation, linear_stack, learning_rate, saturating_activation, initializer_against_activation,
     deep_without_shortcuts, small_batch, long_recurrence, attention_without_positions, bias_before_normalization,
     normalization_after_activation,
 )  # fmt: skip
-OF_COMPILE = ("learning_rate",)
+UNTRACED = ("learning_rate", "nothing_trainable")
 """Checks that need no trace of the model."""

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerasgrad import facts, progress
+from kerasgrad.finding import counted
 from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
 from kerasgrad.recorder import Recorder, Taken
 from kerasgrad.run import Run
@@ -17,6 +18,8 @@ from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps.collector import Collector, Layers, Rows, chooses
 from kerasgrad.taps.reading import examples
 
+WINDOW = 50
+"""Samples after which the monitor, by default, calls a silent unit dead."""
 NO_UPDATE = "one batch was measured, and no update was made"
 
 
@@ -36,7 +39,8 @@ def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
 
     Returns:
         A run of one sample at step 0, with the rows and numbers of the monitor. What belongs to an update
-        (`update_norm`, `update_ratio`) is NaN. Under a strategy the batch is measured on one device, as a whole.
+        (`update_norm`, `update_ratio`) is NaN, and a unit counts as dead that fires for no example of the batch. Under a
+        strategy the batch is measured on one device, as a whole.
 
     Raises:
         TypeError: the model is none of Keras 3, or `layers` is of the wrong type.
@@ -63,5 +67,8 @@ def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
     run = Run(facts.schema(rows, raw))
     Recorder(run, None, 1, rows.owners).record([Taken(0, time.time(), raw)])
     run.facts |= facts.settings(model) | progress.aims(model)
+    if run.overall("dead_fraction")[0] > 0:
+        seen = counted(int(run.overall("examples")[0]), "example")
+        run.facts["notes"] = [f"dead units: those that fire for none of {seen}; the monitor waits for {WINDOW} samples"]
     run.facts["not_examined"] = facts.not_examined(rows) | {"updates": NO_UPDATE}
     return run

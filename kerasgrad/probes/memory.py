@@ -30,17 +30,26 @@ class Memory:
         gradients: dL/dh_t by cell, float32 `[examples, steps, ...units]`, unscaled, in loss/activation: of the cell's first
             state (LSTM: h, not c) as it leaves step t, along all ways to the loss. Steps are in the order in which the cell
             takes them: a backward layer begins at the end of the sequence. NaN where a step is masked.
+        masked: the steps at which the cell is masked, bool `[examples, steps]`, by cell; of one without masks nothing.
         gives_all_steps: whether the layer gives all steps, so that the loss may reach each of them past the recurrence.
+        backwards: the cells that begin at the end of the sequence.
     """
 
     layer: str
     gradients: dict[str, NDArray[np.float32]]
+    masked: dict[str, NDArray[np.bool_]]
     gives_all_steps: bool
+    backwards: frozenset[str]
 
     @property
     def signal(self) -> dict[str, NDArray[np.float64]]:
-        """RMS of dL/dh_t over examples and units, by cell, `[steps]`, in loss/activation; NaN where all are masked."""
-        return {name: _rms(values) for name, values in self.gradients.items()}
+        """RMS of dL/dh_t over examples and units, by cell, `[steps]`, in loss/activation; NaN where all are masked.
+
+        Sequences of different lengths end together, whichever side they are padded on: the last number is that of the last
+        step of each that is not masked. The mean over those that happen to reach a step t would mix the last step of one
+        with the middle of another. Gradients that are NaN are left out; the `repr` tells of them.
+        """
+        return {name: _rms(_ending_together(values, self.masked.get(name))) for name, values in self.gradients.items()}
 
     @property
     def factor(self) -> dict[str, float]:
@@ -64,13 +73,28 @@ class Memory:
             left = "is never gone" if np.isinf(life) else f"is gone after {number(life)} steps"
             lines += ["", f"{name}: one step back leaves {number(factor)} of the signal, half of it {left}"]
             for step in np.unique(np.linspace(0, len(signal) - 1, ROWS).round().astype(int)):
-                lines.append(f"  step {step:>5}  {number(float(signal[step])):>8}  {bar(float(signal[step]), signal)}")
+                value = float(signal[step])
+                lines.append(f"  step {step:>5}  {number(value):>8}  {bar(value, signal)}".rstrip())
+            lines += self._said_of(name)
         if self.gives_all_steps:
             lines += [
                 "",
                 "The layer gives all its steps: the loss may reach each past the recurrence, which then looks longer.",
             ]
         return "\n".join(lines)
+
+    def _said_of(self, name: str) -> list[str]:
+        """What one has to know to read the steps of a cell."""
+        gradients, lines = self.gradients[name], list[str]()
+        masked = self.masked.get(name, np.zeros(gradients.shape[:2], bool))
+        if name in self.backwards:
+            lines.append("step 0 is the end of the sequence, where the layer begins")
+        if masked.any():
+            lines.append(f"{masked.mean():.0%} of the steps are masked and left out; sequences are laid to end together")
+        bad = (np.isnan(gradients) & ~masked.reshape(*masked.shape, *[1] * (gradients.ndim - 2))).reshape(len(gradients), -1)
+        if bad.any():
+            lines.append(f"the gradient of {bad.any(axis=1).sum()} of {len(bad)} examples has NaN, which is left out")
+        return [f"  {line}" for line in lines]
 
 
 def through_time(
@@ -114,14 +138,11 @@ def through_time(
     with preserved(model), _stepwise(asked):
         step_without_update(model, data, listener)
     path = below(model, asked.path or asked.name)
-    gradients = listener.gradients()
+    gradients, masked, backwards = listener.answer()
     if not gradients:
-        raise ValueError(
-            "No step of the layer was seen: it was not called in the training step, not eagerly (inside a tf.function of "
-            f"your own), or its cell is no keras.Layer. Received: layer={path!r}"
-        )
+        raise ValueError(f"No step of the layer was seen: {listener.why_nothing(model)}. Received: layer={path!r}")
     inner = asked.forward_layer if isinstance(asked, keras.layers.Bidirectional) else asked
-    return Memory(path, gradients, bool(inner.return_sequences))
+    return Memory(path, gradients, masked, bool(inner.return_sequences), backwards)
 
 
 def _find(model: keras.Model, layer: Any) -> Any:
@@ -158,9 +179,10 @@ def _stepwise(layer: Any) -> Iterator[None]:
 
 @dataclass
 class _Call:
-    """One call of a loop: how many steps it takes, which of them are masked, and the states that its cells gave."""
+    """One call of a loop: how many steps it takes, in which order, which of them count, and the states of its cells."""
 
     steps: int
+    backwards: bool
     mask: Any
     states: dict[int, list[Any]] = field(default_factory=dict)
 
@@ -196,7 +218,7 @@ class _States(seams.Listener):
         mask = getattr(inputs, "_keras_mask", None) if mask is None else mask
         if mask is not None and layer.go_backwards:
             mask = mask[:, ::-1]
-        self._open.append(_Call(int(inputs.shape[1]), mask))
+        self._open.append(_Call(int(inputs.shape[1]), bool(layer.go_backwards), mask))
         try:
             return call(*args, **kwargs)
         finally:
@@ -217,28 +239,52 @@ class _States(seams.Listener):
         self._scale = float(optimizer.scale_loss(tf.constant(1.0)))
         return apply(grads, variables)
 
-    def gradients(self) -> dict[str, NDArray[np.float32]]:
-        """What was found, by cell; of a layer that is called again the later calls are numbered."""
+    def answer(self) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.bool_]], frozenset[str]]:
+        """Gradients and masks by cell, and which run backwards; of a layer called again the later calls are numbered."""
         found: dict[str, NDArray[np.float32]] = {}
+        masked: dict[str, NDArray[np.bool_]] = {}
+        backwards: set[str] = set()
         for call in self._calls:
             for key, states in call.states.items():
                 # Keras calls a cell before the loop too, to learn what it gives; those calls come first.
                 steps = [self._of(state) for state in states[-call.steps :]]
-                values = np.stack(steps, axis=1)
-                if call.mask is not None:
-                    values[~np.asarray(call.mask).reshape(values.shape[:2])] = np.nan
                 name, number = self._names[key], 1
                 while name in found:
                     number += 1
                     name = f"{self._names[key]}#{number}"
-                found[name] = values
-        return found
+                found[name] = np.stack(steps, axis=1)
+                if call.mask is not None:
+                    masked[name] = ~np.asarray(call.mask).reshape(found[name].shape[:2])
+                    found[name][masked[name]] = np.nan
+                backwards |= {name} if call.backwards else set()
+        return found, masked, frozenset(backwards)
+
+    def why_nothing(self, model: keras.Model) -> str:
+        """Why no step was seen, and the way out."""
+        if self._calls:
+            return "its cell is no keras.Layer, so that what it gives cannot be met; derive it from keras.Layer"
+        for one in model._flatten_layers():
+            inside = one._flatten_layers() if isinstance(one, keras.layers.TimeDistributed) else ()
+            if any(id(inner) in self._loops for inner in inside):
+                return f"{one.name!r} (TimeDistributed) runs it in a map; ask a model that takes the sequences as examples"
+        return "it was not called in the training step, or not eagerly (inside a tf.function of your own)"
 
     def _of(self, state: Any) -> NDArray[np.float32]:
         value = self._found.get(id(state))
         if value is None:
             return np.zeros(state.shape, np.float32)
         return np.asarray(value, np.float32) / np.float32(self._scale)
+
+
+def _ending_together(values: NDArray[np.float32], masked: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """The steps of each example moved so that the last one that is not masked is the last."""
+    if masked is None:
+        return values
+    moved = values.copy()
+    for row, given in enumerate(~masked):
+        behind = int(np.argmax(given[::-1])) if given.any() else 0
+        moved[row] = np.roll(values[row], behind, axis=0)
+    return moved
 
 
 def _rms(values: NDArray[np.float32]) -> NDArray[np.float64]:

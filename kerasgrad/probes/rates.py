@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kerasgrad.probes.asking import as_batch, check_model, preserved
 from kerasgrad.probes.measuring import measure
+from kerasgrad.probes.numbers import not_finite
 from kerasgrad.views.text import number
 
 Array = NDArray[np.float64]
@@ -28,6 +29,12 @@ WINDOW = 20
 """The curve is smoothed by lines over a tenth of the steps: so many of them to each side make one."""
 FLAT = 0.02
 """A smoothed loss that falls by less than this share of its beginning at no rate is flat."""
+NOISE = 3.0
+"""So many standard errors a fall has to exceed: 1 in 20 sweeps of 100 steps whose losses are noise alone does."""
+SURE = 2.0
+"""So many standard errors a slope has to bear, to be chosen among others: that it is less has a chance of 1 in 40."""
+ROUNDING = 1e-12
+"""Batches whose losses differ by less than its root, relative to the losses, are alike."""
 VANISHED = 1e-3
 """Signal at the first quarter of the layers against the last: 3 orders of magnitude are vanishing."""
 ROWS, BAR = 12, 20
@@ -40,14 +47,23 @@ class RateSweep:
     Attributes:
         rates: float64 `[steps]`, rising by the same factor.
         losses: of each step's batch, before its update, float64 `[steps]`; NaN where it was not finite.
-        smoothed: at each step the line through the losses around it, which lags behind in neither direction, as a running
-            mean would; losses are cut at `DIVERGED` times the first, so that the end of the sweep does not reach back.
+        untrained: of the same batches with the weights as they were and the same draws of dropout, float64 `[steps]`. What
+            the batches differ in from the beginning says nothing of the rate.
+        smoothed: at each step the line through the losses around it, as if all batches were alike; it lags behind in neither
+            direction, as a running mean would. Losses are cut at `DIVERGED` times the untrained mean, so that the end of the
+            sweep does not reach back.
+        slopes: of those lines, per step.
+        noise, slope_noise: the standard errors of both, from the scatter of the losses about the lines.
         depth_ratio: signal at the first quarter of the layers against the last, before the sweep; NaN where there is none.
     """
 
     rates: Array
     losses: Array
+    untrained: Array
     smoothed: Array
+    slopes: Array
+    noise: Array
+    slope_noise: Array
     depth_ratio: float
 
     @property
@@ -58,16 +74,22 @@ class RateSweep:
 
     @property
     def flat(self) -> bool:
-        """Whether the loss fell at no rate."""
-        return not self.fall >= FLAT
+        """Whether the loss fell at no rate, or not further than the noise."""
+        if not self.fall >= FLAT:
+            return True
+        first, least = 0, self._lowest
+        return bool(self.smoothed[first] - self.smoothed[least] <= NOISE * np.hypot(self.noise[first], self.noise[least]))
 
     @property
     def suggested(self) -> float:
-        """The rate at which the smoothed loss falls most steeply over the logarithm of the rate; NaN if it is flat."""
+        """The rate at which the smoothed loss falls most steeply over the logarithm of the rate; NaN if it is flat.
+
+        Of each slope `SURE` standard errors are taken off: what falls steeply by chance is not chosen.
+        """
         if self.flat:
             return float("nan")
-        slopes = np.gradient(self.smoothed, np.log(self.rates))
-        return float(self.rates[int(np.nanargmin(slopes[: self._lowest + 1]))])
+        falls = (self.slopes + SURE * self.slope_noise)[: self._lowest + 1]
+        return float(self.rates[int(np.nanargmin(falls))])
 
     @property
     def highest(self) -> float:
@@ -84,7 +106,8 @@ class RateSweep:
 
         Gradients that vanish are told of even where the loss falls: the last layers alone make it fall for a while.
         """
-        flat = f"the loss falls by less than {FLAT:.0%} at any rate up to {number(float(self.rates[-1]))}"
+        little = "within the noise of the batches" if self.fall >= FLAT else f"by less than {FLAT:.0%}"
+        flat = f"the loss falls {little} at any rate up to {number(float(self.rates[-1]))}"
         vanished = f"the first layers get {number(self.depth_ratio)} of the last ones' gradient"
         if self.depth_ratio < VANISHED:
             return f"{flat}, and {vanished}: the rate is not the problem" if self.flat else f"{vanished}; no rate mends that"
@@ -131,8 +154,9 @@ def lr_range(
 ) -> RateSweep:
     """Trains for some steps with a learning rate that grows from step to step, and puts everything back.
 
-    The steps are those of `model.train_on_batch`, with a fresh optimizer of the same kind and settings. Afterwards weights,
-    moving averages, seeds, metrics and the model's own optimizer are what they were, bit for bit.
+    The steps are those of `model.train_on_batch`, with a fresh optimizer of the same kind and settings. They are made twice
+    on the same batches, first at the rate 0, to know what the batches differ in by themselves. Afterwards weights, moving
+    averages, seeds, metrics and the model's own optimizer are what they were, bit for bit.
 
     Args:
         model: a compiled model.
@@ -151,7 +175,8 @@ def lr_range(
 
     Raises:
         TypeError: the model is none of Keras 3.
-        ValueError: it is not compiled, or a setting is out of its range.
+        ValueError: it is not compiled, has no trainable weights, or its loss is no number before anything is trained; or a
+            setting is out of its range.
 
     Example:
         >>> kerasgrad.lr_range(model, x, y).suggested
@@ -166,44 +191,85 @@ def lr_range(
             f"lowest={lowest!r}, highest={highest!r}, steps={steps!r}, batch_size={batch_size!r}"
         )
     data = keras.tree.map_structure(np.asarray, as_batch(x, y, sample_weight))
-    batches = _batches(data, batch_size, np.random.default_rng(seed))
-    depth_ratio = float(measure(model, *next(batches)).overall("depth_ratio")[0])
+    first = next(_batches(data, batch_size, seed))
+    if not model.built:
+        with preserved(model):
+            model(first[0])
+    if not model.trainable_variables:
+        raise ValueError(
+            "The model has no trainable weights, so that no rate changes it: set `trainable = True` on it or on some of its "
+            f"layers and compile it again. Received: model={model.name!r}"
+        )
+    depth_ratio = float(measure(model, *first).overall("depth_ratio")[0])
     rates = np.geomspace(lowest, highest, steps)
-    losses: list[float] = []
     with preserved(model), _fresh_optimizer(model, lowest) as optimizer:
-        mean, least = 0.0, np.inf
-        for step, rate in enumerate(rates):
-            optimizer.learning_rate = rate
-            model.reset_metrics()
-            losses.append(float(model.train_on_batch(*next(batches), return_dict=True)["loss"]))
-            mean = SMOOTHING * mean + (1 - SMOOTHING) * losses[-1]
+        with preserved(model):
+            untrained = np.array(list(_losses(model, optimizer, np.zeros(steps), _batches(data, batch_size, seed))))
+        if not np.isfinite(untrained).all():
+            raise ValueError(
+                f"The loss of {(~np.isfinite(untrained)).sum()} of {steps} batches is NaN or infinite before anything was "
+                "trained, so that no rate can be told from another; look into the data, and the weights of the model. "
+                f"Received: {not_finite(*keras.utils.unpack_x_y_sample_weight(data)[:2]) or 'finite x and y'}"
+            )
+        losses: list[float] = []
+        mean, least, level = 0.0, np.inf, float(untrained.mean())
+        for step, loss in enumerate(_losses(model, optimizer, rates, _batches(data, batch_size, seed))):
+            losses.append(loss)
+            mean = SMOOTHING * mean + (1 - SMOOTHING) * (loss - untrained[step] + level)
             running = mean / (1 - SMOOTHING ** (step + 1))
             least = min(least, running)
-            if not np.isfinite(losses[-1]) or (step >= SETTLED and running > DIVERGED * least > 0):
+            if not np.isfinite(loss) or (step >= SETTLED and running > DIVERGED * least > 0):
                 break
     found = np.array(losses)
     found[~np.isfinite(found)] = np.nan
-    return RateSweep(rates[: len(found)], found, _lines(found, max(2, steps // WINDOW)), depth_ratio)
+    untrained = untrained[: len(found)]
+    curve = _lines(found, untrained, level, max(2, steps // WINDOW))
+    return RateSweep(rates[: len(found)], found, untrained, *curve, depth_ratio)
 
 
-def _lines(losses: Array, half: int) -> Array:
-    """The value at each step of the least-squares line through the `half` steps before and after it."""
+def _losses(model: keras.Model, optimizer: Any, rates: Array, batches: Iterator[Any]) -> Iterator[float]:
+    """The loss of one step after the other, each of its batch before its update."""
+    for rate in rates:
+        optimizer.learning_rate = rate
+        model.reset_metrics()
+        yield float(model.train_on_batch(*next(batches), return_dict=True)["loss"])
+
+
+def _lines(losses: Array, untrained: Array, level: float, half: int) -> tuple[Array, Array, Array, Array]:
+    """The loss at each step as a line through the `half` steps before and after it, were all batches alike.
+
+    What the batches differ in from the beginning is taken off as far as the losses still follow it: all of it where the
+    weights are what they were, nothing where the problem is solved (a control variate, with a coefficient from 0 to 1).
+
+    Returns:
+        The line's value and slope at each step, and the standard errors of both.
+    """
     finite = np.isfinite(losses)
-    if not finite.any():
-        return losses
-    first = losses[finite][0]
-    cut = np.minimum(losses, first + (DIVERGED - 1) * abs(first))
-    smoothed = np.full(len(losses), np.nan)
+    value, slope, left, free = np.full((4, len(losses)), np.nan)
+    leverage = np.full((2, len(losses)), np.nan)
+    cut = np.minimum(losses, level + (DIVERGED - 1) * abs(level))
     for step in np.flatnonzero(finite).tolist():
         around = np.arange(max(0, step - half), min(len(losses), step + half + 1))
         around = around[finite[around]]
-        smoothed[step] = np.polyval(np.polyfit(around - step, cut[around], min(1, len(around) - 1)), 0.0)
-    return smoothed
+        ways = np.stack([np.ones(len(around)), around - step], axis=1)
+        fit = np.linalg.pinv(ways)
+        rest, own = (values - ways @ (fit @ values) for values in (cut[around], untrained[around]))
+        alike = own @ own <= ROUNDING * np.square(untrained[around]).sum()
+        follows = 0.0 if alike else float(np.clip(rest @ own / (own @ own), 0.0, 1.0))
+        value[step], slope[step] = fit @ (cut[around] - follows * (untrained[around] - level))
+        left[step], free[step] = np.square(rest - follows * own).sum(), max(0, len(around) - 3)
+        leverage[:, step] = np.square(fit).sum(axis=1)
+    # A few losses tell little of their scatter: that of the windows around is added.
+    near = np.ones(2 * half + 1)
+    left, free = (np.convolve(np.nan_to_num(values), near)[half:-half] for values in (left, free))
+    scatter = left / np.maximum(free, 1)
+    noise, slope_noise = np.sqrt(scatter * leverage)
+    return value, slope, noise, slope_noise
 
 
-def _batches(data: Any, size: int, random: np.random.Generator) -> Iterator[tuple[Any, Any, Any]]:
+def _batches(data: Any, size: int, seed: int) -> Iterator[tuple[Any, Any, Any]]:
     """Batches without end; the examples are shuffled for each round, and a rest is left out."""
-    examples = len(keras.tree.flatten(data)[0])
+    examples, random = len(keras.tree.flatten(data)[0]), np.random.default_rng(seed)
     size = min(size, examples)
     while True:
         order = random.permutation(examples)
@@ -221,6 +287,7 @@ def _fresh_optimizer(model: keras.Model, rate: float) -> Iterator[Any]:
     inner = config["inner_optimizer"]["config"] if "inner_optimizer" in config else config
     inner["learning_rate"] = rate  # in the place of a schedule too
     model.optimizer = type(kept[0]).from_config(config)
+    model.optimizer.build(model.trainable_variables)
     model.train_function, model.steps_per_execution = None, 1
     try:
         yield model.optimizer

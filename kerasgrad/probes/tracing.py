@@ -6,6 +6,7 @@ shortcut that is a plain `x + y` as well as an `Add` layer.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,12 +30,22 @@ NORMALIZATIONS = (
     keras.layers.UnitNormalization, keras.layers.SpectralNormalization,
 )  # fmt: skip
 
-NONLINEAR = {
-    "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Tanh", "Sigmoid", "Softplus", "Softsign", "Softmax", "LogSoftmax", "Exp",
-    "Erf", "Erfc", "MaxPool", "MaxPool3D", "Maximum", "Minimum", "Abs", "Sign", "Sin", "Cos", "While", "StatelessWhile",
-    "Log", "Log1p", "Expm1", "Pow", "Where", "SelectV2", "Select", "Max", "Min", "ClipByValue", "TopKV2",
+LINEAR = {
+    "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "Conv3D", "DepthwiseConv2dNative",
+    "Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput", "BiasAdd", "Add", "AddV2", "Sub",
+    "Neg", "Mul", "Mean", "Sum", "Cumsum", "AvgPool", "AvgPool3D", "Identity", "StopGradient", "Cast", "Reshape", "Squeeze",
+    "ExpandDims", "Transpose", "Pad", "PadV2", "MirrorPad", "Slice", "StridedSlice", "Split", "SplitV", "Unpack", "Tile",
+    "BroadcastTo", "ReverseV2", "SpaceToBatchND", "BatchToSpaceND", "SpaceToDepth", "DepthToSpace", "ResizeBilinear",
+    "ResizeNearestNeighbor", "ResizeBicubic",
 }  # fmt: skip
-"""Operations of TensorFlow after which two linear layers are no longer one. A normalisation is not among them."""
+"""Operations of TensorFlow that are linear in one input, the others fixed; any that is not known is taken for non-linear."""
+JOINING = {"ConcatV2", "Pack"}
+"""Operations that are linear in all their inputs together and leave them apart. A sum does not: behind a shortcut, layers no
+longer stand in a row, and a product of two is not linear."""
+FORMING = {
+    "Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Tile", "BroadcastTo", "Add", "AddV2", "Sub", "Neg", "Mul",
+}  # fmt: skip
+"""Operations that a gate may pass on its way to what it multiplies, such as to `1 - gate`."""
 SHAPES = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
 """Operations whose result says nothing of the values that they are given."""
 
@@ -50,6 +61,7 @@ class Call:
         outputs: its output tensors.
         shortest: weight layers on the shortest way from the model's inputs to its output, itself included.
         straight: weight layers in a row that end in it, without a non-linearity between them; its own activation aside.
+        gate: whether it does nothing but multiply another branch, as in squeeze-and-excite.
     """
 
     layer: keras.Layer
@@ -58,6 +70,7 @@ class Call:
     outputs: list[Any]
     shortest: int = 0
     straight: int = 0
+    gate: bool = False
 
 
 @dataclass
@@ -143,12 +156,16 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
             warnings.simplefilter("ignore")
             concrete = tf.function(run, autograph=False).get_concrete_function(specs)
     except Exception as error:
-        return Anatomy(
-            reason=f"it could not be traced without data: {type(error).__name__}: {str(error).splitlines()[0][:200]}"
-        )
+        return Anatomy(reason=f"it could not be traced without data: {type(error).__name__}: {_said(error)[:200]}")
     seen.calls = listener.calls
     _measure_ways(seen, concrete.graph)
     return seen
+
+
+def _said(error: Exception) -> str:
+    """The first line that says something: Keras puts before it in which layer it was."""
+    lines = [line for line in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("Exception encountered")), "")
 
 
 def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -> list[Call]:
@@ -240,35 +257,72 @@ def is_weight_layer(layer: keras.Layer) -> bool:
     return has_matrix(layer) and any(len(variable.shape) >= 2 for variable in layer.trainable_variables)
 
 
+@dataclass
+class _Way:
+    """How a tensor was come by: `shortest` and `straight` as of a `Call`, and the last non-linear operation on any way."""
+
+    shortest: int = 0
+    straight: int = 0
+    bend: int = -1
+
+
 def _measure_ways(seen: Anatomy, graph: Any) -> None:
-    """Fills `shortest` and `straight` of each call, by one walk through the operations in the order of their making."""
+    """Fills `shortest`, `straight` and `gate` of each call, by one walk through the operations in their order."""
     makers: dict[str, list[Call]] = {}
     for call in seen.calls:
         # A layer that hands its input on, as Dropout may, has made nothing.
         handed_on = {t.ref() for t in call.inputs}
         for tensor in call.outputs:
             if tensor.ref() not in handed_on:
-                makers.setdefault(tensor.op.name, []).append(call)
-    ways: dict[str, tuple[int, int]] = {}
+                makers.setdefault(tensor.name, []).append(call)
+    ways: dict[str, _Way] = {}
     captured = {t.op.name for _, t in graph.captures}
-    for op in graph.get_operations():
-        given = [ways[t.op.name] for t in op.inputs if t.op.name in ways]
+    for place, op in enumerate(graph.get_operations()):
         if op.type == "Placeholder":
             if op.name not in captured:
-                ways[op.name] = (0, 0)
+                ways[op.outputs[0].name] = _Way()
             continue
+        given = [ways[t.name] for t in op.inputs if t.name in ways]
         if not given or op.type in SHAPES:
             continue
-        shortest, straight = min(way[0] for way in given), max(way[1] for way in given)
-        product = op.type == "Mul" and len(given) > 1
-        straight = 0 if op.type in NONLINEAR or product else straight
-        for call in makers.get(op.name, []):
-            if is_weight_layer(call.layer):
-                shortest += 1
-                # Counted from its inputs: its own activation, already met here, bends what comes after it.
-                before = max((ways[t.op.name][1] for t in call.inputs if t.op.name in ways), default=0)
-                opaque = isinstance(call.layer, OPAQUE)
-                call.straight = 1 if opaque else before + 1
-                straight = 0 if opaque or op.type in NONLINEAR else before + 1
-            call.shortest = shortest
-        ways[op.name] = (shortest, straight)
+        way = _through(op, given, place)
+        for i, tensor in enumerate(op.outputs):
+            # Functions with a gradient of their own hand their inputs on beside their results.
+            own = ways.get(op.inputs[i].name) if op.type == "IdentityN" else way
+            if own is None:
+                continue
+            for call in filter(lambda call: is_weight_layer(call.layer), makers.get(tensor.name, [])):
+                own = _behind(call, own, [ways[t.name] for t in call.inputs if t.name in ways])
+            for call in makers.get(tensor.name, []):
+                call.shortest = own.shortest
+            ways[tensor.name] = own
+    for call in seen.calls:
+        call.gate = bool(call.outputs) and all(_gates(tensor, ways) for tensor in call.outputs)
+
+
+def _gates(tensor: Any, ways: dict[str, _Way]) -> bool:
+    """Whether all that is made of a tensor are products with another branch."""
+    uses = [op for op in tensor.consumers() if op.type not in SHAPES]
+    for op in uses:
+        others = [t for t in op.inputs if t is not tensor and t.name in ways]
+        product = op.type == "Mul" and bool(others)
+        if not product and (others or op.type not in FORMING or not all(_gates(t, ways) for t in op.outputs)):
+            return False
+    return bool(uses)
+
+
+def _through(op: Any, given: list[_Way], place: int) -> _Way:
+    """The way of what an operation gives."""
+    shortest, straight = min(way.shortest for way in given), max(way.straight for way in given)
+    if op.type in JOINING or (op.type in LINEAR and len(given) == 1):
+        return _Way(shortest, straight, max(way.bend for way in given))
+    return _Way(shortest, 0, place)
+
+
+def _behind(call: Call, way: _Way, inputs: list[_Way]) -> _Way:
+    """The way of what a weight layer gives: another one in the row, if nothing inside bends it; its own activation does."""
+    before = max((one.straight for one in inputs), default=0)
+    opaque = isinstance(call.layer, OPAQUE)
+    bent = opaque or way.bend > max((one.bend for one in inputs), default=-1)
+    call.straight = 1 if opaque else before + 1
+    return _Way(way.shortest + 1, 0 if bent else before + 1, way.bend)

@@ -1,11 +1,12 @@
 """A trainable variable that no gradient reaches.
 
-What it sees: variables without any gradient (`None`) in every sample, while others have one.
+What it sees: variables without any gradient (`None`) in every sample, while others have one; or a model without any
+trainable variable, which is an error.
 Why it hurts: they keep their initial values for ever; all layers before the cut are a fixed random function.
 Threshold and source: none is needed; it is so in every sample or it is not.
 Known false alarms: a head that is trained later, a layer that is built but never called. Those own all their variables
 without being called, and are notes. `trainable=False` is a choice: such variables are no rows at all.
-Remedies: remove_stop_gradient, use_differentiable_operations, call_the_layer.
+Remedies: remove_stop_gradient, use_differentiable_operations, call_the_layer, unfreeze.
 References: TensorFlow's "Gradients do not exist for variables" warning, which is given once and names no cause.
 """
 
@@ -20,9 +21,14 @@ from kerasgrad.rules.evidence import Evidence
 from kerasgrad.rules.rule import Verdict, rule
 
 
-@rule("overall/gradient_norm")
+@rule()
 def disconnected(seen: Evidence) -> Verdict:
     """Judges what has weights and never had a gradient."""
+    if seen.run.facts.get("trainable") == 0 and not seen.run.variables:
+        said = "No weight of the model is trainable: the training changes nothing."
+        return [Finding("disconnected", Severity.ERROR, said, since=int(seen.run.steps[0]), remedies=("unfreeze",))]
+    if not np.isfinite(seen.run.overall("gradient_norm")).any():
+        return "the run has no gradient_norm"
     gradient, weight = seen.run.table("gradient_norm", "variable"), seen.run.table("weight_norm", "variable")
     broken = (seen.run.table("gradient_nonfinite", "variable") > 0).any(axis=0)
     without: Any = np.asarray(np.isnan(gradient).all(axis=0) & np.isfinite(weight).any(axis=0) & ~broken)

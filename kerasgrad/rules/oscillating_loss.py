@@ -33,7 +33,7 @@ GAIN = 0.8
 def oscillating_loss(seen: Evidence) -> Verdict:
     """Judges the second half of the losses."""
     if not len(of_epochs(seen.run, "loss")[0]) and len(seen) < SAMPLES:
-        return f"no epoch is over, and of single batches it takes {SAMPLES} samples"
+        return f"the loss of no epoch is known, and of single batches it takes {SAMPLES} samples"
     losses = seen.learning.losses
     if len(losses) < EPOCHS:
         return f"it takes {EPOCHS} epochs, there are {len(losses)}"

@@ -80,7 +80,12 @@ def memory(answer: HasMemory) -> Any:
     for (name, signal), color in zip(answer.signal.items(), COLORS * len(answer.signal), strict=False):
         label = f"{name}: half in {answer.half_life[name]:.3g} steps"
         axes.plot(np.arange(len(signal)), np.where(signal > 0, signal, np.nan), color=color, label=_plain(label))
-    axes.set(yscale="log", xlabel="time step, in the order of the layer", ylabel="RMS of dL/dh", title=_plain(answer.layer))
+    axes.set(
+        yscale="log",
+        xlabel="time step, in the order of the layer; all sequences end together",
+        ylabel="RMS of dL/dh",
+        title=_plain(answer.layer),
+    )
     axes.legend()
     return figure
 

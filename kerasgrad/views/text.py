@@ -24,6 +24,9 @@ ROWS = 40
 NAMED = 4
 """Layers that are named in a line before the rest is counted."""
 
+NAME = 12
+"""Columns that the name of a layer gets at least."""
+
 NOTHING = "-"
 
 
@@ -203,15 +206,18 @@ def _cell(column: Any, sample: int, form: Any) -> str:
 
 def _heading(run: Run) -> Text:
     where = run.facts.get("directory") or "in memory"
-    lines = [f"{run.facts.get('model', 'model')}: {len(run.layers)} layers, {len(run.variables)} variables, {where}"]
+    rows = f"{counted(len(run.layers), 'layer')}, {counted(len(run.variables), 'variable')}"
+    lines = [f"{run.facts.get('model', 'model')}: {rows}, {where}"]
     if not len(run):
         return Text(lines[0] + "\nNo sample yet.")
     loss = run.overall("loss")
-    what, now = f"{len(run)} samples, steps {run.steps[0]} to {run.steps[-1]}", _shown(run)
+    over = f"step {run.steps[0]}" if len(run) == 1 else f"steps {run.steps[0]} to {run.steps[-1]}"
+    what, now = f"{counted(len(run), 'sample')}, {over}", _shown(run)
     batch = run.overall("examples")
     if not np.isnan(batch).all():
         what += f", batches of {np.nanmedian(batch):.0f}"
-    fell = f"loss {number(float(loss[0]))} -> {_cell(loss, -1, number)}"
+    before = "" if len(run) == 1 else f"{number(float(loss[0]))} -> "
+    fell = f"loss {before}{_cell(loss, -1, number)}"
     norm, dead = (_cell(run.overall(n), now, f) for n, f in (("gradient_norm", number), ("dead_fraction", share)))
     lines.append(f"{what}; {fell}; gradient norm {norm}; dead units {dead}")
     ratio, factor = last(run.overall("depth_ratio")), last(run.overall("decay_factor"))
@@ -239,28 +245,28 @@ COLUMNS = (
 def _layers(run: Run, marks: Mapping[str, str] | None = None) -> RenderableType:
     if not len(run):
         return Text("")
-    table = Table(box=box.SIMPLE_HEAD, caption=_legend(marks or {}), caption_justify="left")
     tables = {name: run.table(name, "layer") for _, name, _, _ in COLUMNS}
     shown = [column for column in COLUMNS if not np.isnan(tables[column[1]]).all()]
-    kind = max(map(len, (*run.schema.activations, "activation")), default=0)
-    room = WIDTH - 4 - kind - BAR - 2 * (len(shown) + 3) - sum(width for *_, width in shown) - (4 if marks else 0)
-    if marks:
-        table.add_column("", width=2)
-    table.add_column("layer", no_wrap=True)
-    table.add_column("activation", no_wrap=True)
-    for heading, name, _, width in shown:
-        table.add_column(heading, justify="right", no_wrap=True, min_width=width)
-        if name == "signal_rms":
-            table.add_column("", min_width=BAR, no_wrap=True)
     signal, now = tables["signal_rms"][_shown(run)], _shown(run)
-    for row, path in enumerate(short(run.layers)):
-        cells = []
-        for _, name, form, _ in shown:
-            cells.append(_cell(tables[name][:, row], now, form))
-            if name == "signal_rms":
-                cells.append(bar(signal[row], signal))
-        found = [Text(marks.get(run.layers[row], ""))] if marks else []
-        table.add_row(*found, Text(cropped(path, max(room, 12))), run.schema.activations[row], *cells)
+    cells: dict[str, list[str]] = {"activation": list(run.schema.activations)}
+    for heading, name, form, width in shown:
+        cells[heading.rjust(width)] = [_cell(column, now, form) for column in tables[name].T]
+        if name == "signal_rms":
+            cells[" " * BAR] = [bar(value, signal) for value in signal]
+    found = {"  ": [(marks or {}).get(path, "") for path in run.layers]} if marks else {}
+    taken = sum(max(map(len, (heading, *column))) for heading, column in (found | cells).items())
+    paths, among = short(run.layers), len(found | cells) + 1
+    needed = min(NAME, max(map(len, ("layer", *paths))))
+    # Where three blanks between columns leave no room for the names, there are two, or one: figures are never cut.
+    rooms = {padding: WIDTH - taken - (1 + sum(padding)) * among - 1 for padding in ((1, 1), (1, 0), (0, 0))}
+    (right, left), room = next((one for one in rooms.items() if one[1] >= needed), ((0, 0), NAME))
+    table = Table(box=box.SIMPLE_HEAD, caption=_legend(marks or {}), caption_justify="left", padding=(0, right, 0, left))
+    names = {"layer": [cropped(path, room) for path in paths]}
+    for heading in found | names | cells:
+        number_like = heading.strip() in {one[0] for one in shown}
+        table.add_column(heading, justify="right" if number_like else "left", no_wrap=True)
+    for row in zip(*(found | names | cells).values(), strict=True):
+        table.add_row(*map(Text, row))
     return table
 
 
