@@ -20,7 +20,7 @@ from kerasgrad.guard import guarded
 from kerasgrad.inbox import Inbox
 from kerasgrad.judging import Judge, OnFinding, StopOn
 from kerasgrad.observation import Observation
-from kerasgrad.recorder import Recorder
+from kerasgrad.recorder import WINDOW, Recorder
 from kerasgrad.rules import DEFAULT, Diagnosis, Rule
 from kerasgrad.run import Run, Schema
 from kerasgrad.statistics.measure import measure
@@ -79,7 +79,7 @@ class GradientMonitor(keras.callbacks.Callback):
         update_freq: Any = "auto",
         layers: Layers = None,
         activations: bool = True,
-        window: int = 50,
+        window: int = WINDOW,
         histograms: bool = False,
         log_metrics: bool = False,
         rules: Sequence[Rule] = DEFAULT,

@@ -22,6 +22,8 @@ logger = logging.getLogger("kerasgrad")
 
 UNIT_STATISTICS = ("dead_fraction", "dormant_fraction", "dormant_signal_fraction")
 
+WINDOW = 50
+"""Samples after which a silent unit counts as dead, unless somebody chooses otherwise."""
 FLUSH_SECONDS = 2.0
 """How long what is known may stay off the disk."""
 

@@ -20,6 +20,7 @@ import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event
 
 import kerasgrad
+from kerasgrad.catalogue import TAG_PREFIX
 from kerasgrad.events import records
 from kerasgrad.taps.schedule import Logarithmic
 from zoo import tasks
@@ -34,7 +35,7 @@ EVENT_BYTES = 180_000
 SEEN_AGAIN = 1000
 """The final loss is that over so many of the training examples."""
 
-RENEWED = {f"kerasgrad/{tag}" for tag in ("facts", "findings", "units", "unit_counts")}
+RENEWED = {TAG_PREFIX + tag for tag in ("facts", "findings", "units", "unit_counts")}
 """What an event file holds several times; each stands alone in its record."""
 
 FIXED = {"mnist", "fashion_mnist", "cifar10"}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kerasgrad.probes import ridge
 from kerasgrad.probes.asking import as_inputs, build, check_finite, check_model, check_no_dataset, preserved
-from kerasgrad.probes.tracing import called, choice, named, of_each
+from kerasgrad.probes.tracing import called, choice, named, not_of_each
 from kerasgrad.taps.collector import Layers
 from kerasgrad.views.text import cropped, number, reasons
 
@@ -218,8 +218,8 @@ def _outputs(model: keras.Model, data: Any, selected: Any, seed: int, left_out: 
         calls = named([call for call in called(model, batch) if selected(call.layer, call.path)])
         for path, call in calls.items():
             taken[path] = call.outputs
-            if not of_each(call, count):
-                left_out[path] = "what it gives is not of the examples one by one"
+            if why := not_of_each(call, count):
+                left_out[path] = why
         for path in taken.keys() - left_out.keys():
             flat = [np.asarray(part).reshape(count, -1) for part in taken[path]]
             found.setdefault(path, []).append(_folded(np.concatenate(flat, axis=1), seed))

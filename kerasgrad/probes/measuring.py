@@ -11,15 +11,13 @@ import numpy as np
 from kerasgrad import facts, progress
 from kerasgrad.finding import counted
 from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
-from kerasgrad.recorder import Recorder, Taken
+from kerasgrad.recorder import WINDOW, Recorder, Taken
 from kerasgrad.run import Run
 from kerasgrad.statistics.measure import measure as moments
 from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps.collector import Collector, Layers, Rows, chooses
 from kerasgrad.taps.reading import examples
 
-WINDOW = 50
-"""Samples after which the monitor, by default, calls a silent unit dead."""
 NO_UPDATE = "one batch was measured, and no update was made"
 
 

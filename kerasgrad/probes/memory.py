@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kerasgrad.probes.asking import as_batch, build, check_model, preserved, step_without_update
 from kerasgrad.taps import seams
-from kerasgrad.taps.layers import RECURRENT, below
+from kerasgrad.taps.layers import RECURRENT, below, unique
 from kerasgrad.views.text import bar, number
 
 ROWS = 10
@@ -248,10 +248,7 @@ class _States(seams.Listener):
             for key, states in call.states.items():
                 # Keras calls a cell before the loop too, to learn what it gives; those calls come first.
                 steps = [self._of(state) for state in states[-call.steps :]]
-                name, number = self._names[key], 1
-                while name in found:
-                    number += 1
-                    name = f"{self._names[key]}#{number}"
+                name = unique(self._names[key], found)
                 found[name] = np.stack(steps, axis=1)
                 if call.mask is not None:
                     masked[name] = ~np.asarray(call.mask).reshape(found[name].shape[:2])

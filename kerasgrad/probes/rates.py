@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasgrad.probes.asking import as_batch, check_model, preserved
+from kerasgrad.probes.asking import as_batch, build, check_model, preserved
 from kerasgrad.probes.measuring import measure
 from kerasgrad.probes.numbers import not_finite
 from kerasgrad.views.text import number
@@ -192,9 +192,7 @@ def lr_range(
         )
     data = keras.tree.map_structure(np.asarray, as_batch(x, y, sample_weight))
     first = next(_batches(data, batch_size, seed))
-    if not model.built:
-        with preserved(model):
-            model(first[0])
+    build(model, first[0])
     if not model.trainable_variables:
         raise ValueError(
             "The model has no trainable weights, so that no rate changes it: set `trainable = True` on it or on some of its "

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Layers, chooses
-from kerasgrad.taps.layers import below
+from kerasgrad.taps.layers import below, unique
 
 OPAQUE = (
     keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed, keras.layers.MultiHeadAttention,
@@ -188,20 +188,17 @@ def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -
     return [call for call in notes.calls if call.outputs and not any(map(tf.is_symbolic_tensor, call.outputs))]
 
 
-def of_each(call: Call, examples: int) -> bool:
-    """Whether a layer gives something for each example; several rows of an example may be folded into the first axis."""
-    return all(tensor.shape.rank and tensor.shape[0] % examples == 0 for tensor in call.outputs)
+def not_of_each(call: Call, examples: int) -> str:
+    """Why what a layer gives is not of each example; `""` if it is, be it as several rows in the first axis."""
+    of_each = all(tensor.shape.rank and tensor.shape[0] % examples == 0 for tensor in call.outputs)
+    return "" if of_each else "what it gives is not of the examples one by one"
 
 
 def named(calls: list[Call]) -> dict[str, Call]:
     """Calls by path; of a layer that is called again the later ones are numbered."""
     found: dict[str, Call] = {}
     for call in calls:
-        name, number = call.path, 1
-        while name in found:
-            number += 1
-            name = f"{call.path}#{number}"
-        found[name] = call
+        found[unique(call.path, found)] = call
     return found
 
 

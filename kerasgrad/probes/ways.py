@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgrad.probes.tracing import Call, called, choice, named, of_each
+from kerasgrad.probes.tracing import Call, called, choice, named, not_of_each
 from kerasgrad.taps.collector import Layers
 from kerasgrad.views.text import few
 
@@ -138,7 +138,7 @@ def _why_not(call: Call, examples: int) -> str:
     """Why what a layer gives cannot be compared; `""` if it can."""
     if len(call.outputs) > 1:
         return "it gives several tensors"
-    return "" if of_each(call, examples) else "what it gives is not of the examples one by one"
+    return not_of_each(call, examples)
 
 
 def _of_integers(call: Call, examples: int) -> bool:

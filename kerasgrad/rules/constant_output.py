@@ -37,8 +37,6 @@ def constant_output(seen: Evidence) -> Verdict:
         return "with several outputs the deviation over examples cannot be told from that between outputs"
     if median(seen.overall("examples")) <= 1:
         return "one example at a time has no deviation"
-    if median(seen.overall("examples")) == 1:
-        return "each step sees one example, so that there is no deviation over examples"
     deviation, mean = seen.layer("activation_std")[:, seen.output], seen.layer("activation_mean")[:, seen.output]
     now = float(median(deviation[seen.late]))
     name, kind = seen.name(seen.output), seen.run.schema.activations[seen.output]

@@ -53,9 +53,9 @@ def _explains(root: Finding, finding: Finding) -> bool:
 
 
 def _demoted(finding: Finding, grave: Sequence[Finding]) -> Finding:
-    before = {f.rule for f in grave if _explains(f, finding)}
     if finding.rule in SYMPTOMS:
         return _explained(finding, [f for f in grave if f.rule not in SYMPTOMS])
+    before = {f.rule for f in grave if _explains(f, finding)}
     roots = [root for root in ROOTS.get(finding.rule, ()) if root in before]
     if not roots or finding.severity < Severity.WARNING:
         return finding

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,7 +126,8 @@ class ForwardPass:
             return
         entry = self.called.get(id(frame.layer))
         if entry is None:
-            entry = Called(frame.layer, self._unique(frame.path), len(self.finished) - 1)
+            entry = Called(frame.layer, unique(frame.path, self._paths), len(self.finished) - 1)
+            self._paths.add(entry.path)
             entry.ancestors = tuple(f.layer for f in reversed(self._frames))
             self.called[id(frame.layer)] = entry
         entry.has_sublayers = entry.has_sublayers or bool(frame.inside)
@@ -139,13 +140,14 @@ class ForwardPass:
         if self._frames:
             self._frames[-1].inside += inner
 
-    def _unique(self, path: str) -> str:
-        name, number = path, 1
-        while name in self._paths:
-            number += 1
-            name = f"{path}#{number}"
-        self._paths.add(name)
-        return name
+
+def unique(path: str, taken: Container[str]) -> str:
+    """A path that is not taken yet: itself, or with a number, as of a layer that is called again."""
+    name, number = path, 1
+    while name in taken:
+        number += 1
+        name = f"{path}#{number}"
+    return name
 
 
 def below(root: keras.Model, path: str) -> str:
