@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _report(given: argparse.Namespace) -> int:
-    from kerasgrad.judging import look_back
+    from kerasgrad.monitoring.judge import look_back
     from kerasgrad.run import Run
     from kerasgrad.views import page, text
 
@@ -116,7 +116,7 @@ def _report(given: argparse.Namespace) -> int:
 
 def _diagnose(given: argparse.Namespace) -> int:
     from kerasgrad.finding import Severity
-    from kerasgrad.judging import look_back
+    from kerasgrad.monitoring.judge import look_back
     from kerasgrad.run import Run
     from kerasgrad.views import text
 

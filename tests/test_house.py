@@ -22,21 +22,18 @@ TREES = {module: ast.parse(path.read_text(encoding="utf-8"), str(path)) for modu
 
 FLOORS = {
     "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0, "kerasgrad.finding": 0,
-    "kerasgrad.run": 1, "kerasgrad.prescription": 1,
+    "kerasgrad.run": 1,
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
     "kerasgrad.rules": 2,
-    "kerasgrad.recorder": 3, "kerasgrad.facts": 3, "kerasgrad.judging": 3, "kerasgrad.progress": 3, "kerasgrad.guard": 3,
-    "kerasgrad.inbox": 4,
-    "kerasgrad.monitor": 5, "kerasgrad.probes": 5,
-    "kerasgrad.watching": 6, "kerasgrad.remedies": 6,
-    "kerasgrad.prescribing": 7,
+    "kerasgrad.monitoring": 3,
+    "kerasgrad.probes": 4,
+    "kerasgrad.remedies": 5,
     "kerasgrad": 8,
     "kerasgrad.plugin": 9, "kerasgrad.cli": 10, "kerasgrad.__main__": 11,
     "zoo": 11,
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
-    f"kerasgrad.{room}"
-    for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "judging", "plugin")
+    f"kerasgrad.{room}" for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "plugin")
 }
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 

@@ -15,9 +15,9 @@ from keras import layers
 from runs import healthy, made, stuck
 
 import kerasgrad
-from kerasgrad import progress
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.judging import Judge, look_back
+from kerasgrad.monitoring import progress
+from kerasgrad.monitoring.judge import Judge, look_back
 from kerasgrad.rules import rule
 from kerasgrad.run import Run
 
@@ -124,7 +124,7 @@ def test_settings_are_checked_and_copied() -> None:
     with pytest.raises(TypeError, match="on_finding"):
         kerasgrad.GradientMonitor(on_finding="print")  # type: ignore[arg-type]
     monitor = kerasgrad.GradientMonitor(stop_on=["error"], rules=[])
-    assert copy.deepcopy(monitor)._judge._stop_on == {"error"} and copy.deepcopy(monitor)._judge.rules == ()
+    assert copy.deepcopy(monitor).settings.stop_on == ["error"] and copy.deepcopy(monitor).settings.judge().rules == ()
 
 
 def test_a_rule_or_a_listener_that_fails_ends_no_training() -> None:
@@ -140,7 +140,7 @@ def test_a_rule_or_a_listener_that_fails_ends_no_training() -> None:
 
     model = net("adam", bias=-100.0)
     monitor = fit(model, on_finding=listener)
-    assert model.optimizer.iterations == 6 * 12 and monitor._failure is not None
+    assert model.optimizer.iterations == 6 * 12 and monitor.failure is not None
 
 
 def test_a_history_keeps_first_and_last_of_many_epochs() -> None:

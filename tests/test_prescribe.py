@@ -14,7 +14,7 @@ from keras import layers
 import kerasgrad
 from kerasgrad import prescribing
 from kerasgrad.finding import Diagnosis, Finding, Severity
-from kerasgrad.prescription import Trial
+from kerasgrad.remedies.prescription import Trial
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 8)).astype("float32")

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity, counted
+from kerasgrad.monitoring.progress import loss_name
 from kerasgrad.probes.tracing import NORMALIZATIONS, Anatomy, Call, is_weight_layer
-from kerasgrad.progress import loss_name
 from kerasgrad.rules.last_activation import misfit
 from kerasgrad.taps.activations import activation_of
 from kerasgrad.taps.gradients import without_scaling

@@ -71,9 +71,9 @@ class Judge:
             return True
         return len(run) > self._judged and not self._broken and not np.isfinite(run.overall("loss")[-1])
 
-    def awaits(self, recorder: Any) -> int:
-        """How many samples more it waits for before it judges again."""
-        return max(1, self._next - (len(recorder.run) if recorder is not None else 0))
+    def awaits(self, samples: int) -> int:
+        """How many samples more than those there are it waits for before it judges again."""
+        return max(1, self._next - samples)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasgrad.monitoring.overhead import Overhead
 from kerasgrad.run import Schema
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.outputs import watched
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.layers import below
-from kerasgrad.taps.overhead import Overhead
 from kerasgrad.version import __version__
 
 
