@@ -305,8 +305,8 @@ class GradientMonitor(keras.callbacks.Callback):
                 for one in taken:
                     one.step -= ahead
             if self._recorder is not None:
-                sample = self._recorder.record(taken)
-                self._logged = {name: sample.overall.get(name, float("nan")) for name in LOGGED}
+                newest = self._recorder.record(taken).overall
+                self._logged = {name: float(newest[name][-1]) for name in LOGGED}
         self._overhead.bookkeeping(time.perf_counter() - began)
         if due and not at_once:
             self._attend("step")

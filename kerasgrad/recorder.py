@@ -14,7 +14,8 @@ import numpy as np
 
 from kerasgrad import events
 from kerasgrad.finding import Finding
-from kerasgrad.run import Run, Sample
+from kerasgrad.run import Run
+from kerasgrad.samples import Batch
 from kerasgrad.statistics.rows import merge_replicas, statistics
 from kerasgrad.statistics.units import DORMANT, DORMANT_SIGNAL, UnitHistory
 
@@ -49,11 +50,6 @@ class Taken:
         """How much memory the raw numbers take."""
         return sum(values.nbytes for values in self.raw.values())
 
-    @property
-    def rounded(self) -> dict[str, float]:
-        """`extra` in the precision in which it is kept."""
-        return {name: float(np.float32(value)) for name, value in self.extra.items()}
-
 
 class Recorder:
     """Keeps one run.
@@ -76,16 +72,22 @@ class Recorder:
         self._disk_failed = False
         self._flushed = 0.0
 
-    def record(self, taken: Sequence[Taken]) -> Sample:
+    def record(self, taken: Sequence[Taken]) -> Batch:
         """Adds samples, of which many at once cost little more than one.
 
         Args:
             taken: at least one, in the order of their steps.
 
         Returns:
-            The last of them, as it was added.
+            All of them, as they were added.
         """
-        schema, owners = self.run.schema, np.array(self.owners, np.int64)
+        batch = self._batch(taken)
+        self.run.extend(batch)
+        self._on_disk(lambda writer: writer.samples(batch))
+        return batch
+
+    def _batch(self, taken: Sequence[Taken]) -> Batch:
+        owners = np.array(self.owners, np.int64)
         raws = [{name: merge_replicas(name, values) for name, values in one.raw.items()} for one in taken]
         columns, layers, scalars = (np.stack([raw[name] for raw in raws]) for name in ("variables", "layers", "overall"))
         found = statistics(columns, layers, scalars, owners)
@@ -96,26 +98,17 @@ class Recorder:
         layer = found.layer | {name: np.stack([rows[name] for rows in of_units]) for name in UNIT_STATISTICS}
         layer["dormant_signal_fraction"][overflow] = np.nan
         dead = {"dead_fraction": np.array([self._dead(rows) for rows in layer["dead_fraction"]])}
+        extra = {name: np.array([one.extra.get(name, np.nan) for one in taken]) for one in taken for name in one.extra}
         with np.errstate(over="ignore"):
-            by_layer = {name: values.astype(np.float32) for name, values in layer.items()}
-            by_variable = {name: values[:, owners >= 0].astype(np.float32) for name, values in found.variable.items()}
-            overall = {name: values.astype(np.float32).tolist() for name, values in (found.overall | dead).items()}
-            samples = [
-                Sample(
-                    one.step,
-                    one.wall_time,
-                    {name: values[i] for name, values in by_layer.items()},
-                    {name: values[i] for name, values in by_variable.items()},
-                    {name: values[i] for name, values in overall.items()} | one.rounded,
-                    self._over_time(raws[i]),
-                    raws[i]["histogram"].astype(np.float32) if schema.bins else None,
-                )
-                for i, one in enumerate(taken)
-            ]
-        for sample in samples:
-            self.run.append(sample)
-            self._on_disk(lambda writer, sample=sample: writer.sample(sample))
-        return samples[-1]
+            return Batch(
+                np.array([one.step for one in taken], np.int64),
+                np.array([one.wall_time for one in taken], np.float64),
+                {name: values.astype(np.float32) for name, values in layer.items()},
+                {name: values[:, owners >= 0].astype(np.float32) for name, values in found.variable.items()},
+                {name: values.astype(np.float32) for name, values in (found.overall | dead | extra).items()},
+                self._over_time(raws),
+                np.stack([raw["histogram"] for raw in raws]).astype(np.float32) if self.run.schema.bins else None,
+            )
 
     def _of_units(self, sums: Any, step: int) -> dict[str, Any]:
         """The statistics that come from single units: dead, dormant by activation, dormant by signal."""
@@ -136,13 +129,16 @@ class Recorder:
         known = ~np.isnan(shares)
         return float(shares[known] @ counts[known] / counts[known].sum()) if known.any() else math.nan
 
-    def _over_time(self, raw: dict[str, Any]) -> dict[str, Any]:
-        rows = {}
-        for name, values in raw.items():
-            if name.startswith("time/"):
+    def _over_time(self, raws: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+        """The signal per time step of each sample, by recurrent layer; empty where it was not seen."""
+        rows: dict[str, list[Any]] = {path: [] for path in self.run.schema.recurrent}
+        for path, samples in rows.items():
+            name = f"time/{self.run.layers.index(path)}"
+            for raw in raws:
+                sums = raw.get(name, np.zeros((0, 2)))
                 with np.errstate(invalid="ignore"):
-                    rows[self.run.layers[int(name[5:])]] = np.sqrt(values[:, 1] / values[:, 0]).astype(np.float32)
-        return {path: row for path, row in rows.items() if path in self.run.schema.recurrent}
+                    samples.append(np.sqrt(sums[:, 1] / sums[:, 0]).astype(np.float32))
+        return rows
 
     def rested(self) -> bool:
         """Whether the last flush is long enough ago; epochs may be as short as a step."""
