@@ -20,8 +20,9 @@ FILES = {
 }
 TREES = {module: ast.parse(path.read_text(encoding="utf-8"), str(path)) for module, path in FILES.items()}
 
-FLOORS = {
+FLOORS: dict[str, float] = {
     "kerasgrad.catalogue": 0, "kerasgrad.observation": 0, "kerasgrad.version": 0, "kerasgrad.finding": 0,
+    "kerasgrad.samples": 0, "kerasgrad.metadata": 0.5,
     "kerasgrad.run": 1,
     "kerasgrad.taps": 2, "kerasgrad.statistics": 2, "kerasgrad.events": 2, "kerasgrad.views": 2,
     "kerasgrad.rules": 2,
@@ -33,7 +34,19 @@ FLOORS = {
     "zoo": 11,
 }  # fmt: skip
 WITHOUT_TENSORFLOW = {"kerasgrad"} | {
-    f"kerasgrad.{room}" for room in ("catalogue", "finding", "observation", "run", "events", "rules", "views", "plugin")
+    f"kerasgrad.{room}"
+    for room in (
+        "catalogue",
+        "finding",
+        "metadata",
+        "observation",
+        "run",
+        "samples",
+        "events",
+        "rules",
+        "views",
+        "plugin",
+    )
 }
 FRAMEWORKS = {"tensorflow", "keras", "tf_keras"}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasgrad.catalogue import Statistic
 from kerasgrad.monitoring.overhead import Overhead
 from kerasgrad.run import Schema
 from kerasgrad.statistics import histogram
@@ -95,12 +96,13 @@ def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
     }
 
 
-def schema(rows: Rows, raw: dict[str, Any]) -> Schema:
+def schema(rows: Rows, raw: dict[str, Any], statistics: Sequence[Statistic] = ()) -> Schema:
     """The rows of a run.
 
     Args:
         rows: as the taps found them.
         raw: the first sample, which shows what there is over time and whether there are histograms.
+        statistics: what is measured besides the catalogue.
 
     Returns:
         The schema; variables of layers that were not chosen are left out.
@@ -115,6 +117,7 @@ def schema(rows: Rows, raw: dict[str, Any]) -> Schema:
         units={seen.path: seen.units for seen in rows.seen if watched(seen)},
         recurrent=tuple(rows.seen[int(name[5:])].path for name in raw if name.startswith("time/")),
         bins=tuple(histogram.EDGES.tolist()) if "histogram" in raw else (),
+        statistics=tuple(statistic.describe() for statistic in statistics),
     )
 
 

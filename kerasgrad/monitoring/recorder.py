@@ -14,7 +14,8 @@ import numpy as np
 from kerasgrad import events
 from kerasgrad.catalogue import STATISTICS, Statistic
 from kerasgrad.finding import Finding
-from kerasgrad.run import Run, Sample
+from kerasgrad.run import Run
+from kerasgrad.samples import Batch
 from kerasgrad.statistics.columns import Columns
 from kerasgrad.statistics.rows import Finished, Table, finish, merge_replicas, merges_of, tabulate
 from kerasgrad.statistics.units import PerUnit, UnitHistory
@@ -79,38 +80,34 @@ class Recorder:
         self._disk_failed = False
         self._flushed = 0.0
 
-    def record(self, taken: Sequence[Taken]) -> Sample:
+    def record(self, taken: Sequence[Taken]) -> Batch:
         """Adds samples, of which many at once cost little more than one.
 
         Args:
             taken: at least one, in the order of their steps.
 
         Returns:
-            The last of them, as it was added.
+            All of them, as they were added.
         """
+        batch = self._batch(taken)
+        self.run.extend(batch)
+        self._on_disk(lambda writer: writer.samples(batch))
+        return batch
+
+    def _batch(self, taken: Sequence[Taken]) -> Batch:
         owned = np.array(self.owners, np.int64) >= 0
         raws = [{name: merge_replicas(name, values, self._merges) for name, values in one.raw.items()} for one in taken]
         found = self._finished(taken, raws)
         with np.errstate(over="ignore"):
-            by_layer = {name: values.astype(np.float32) for name, values in found.layer.items()}
-            by_variable = {name: values[:, owned].astype(np.float32) for name, values in found.variable.items()}
-            overall = {name: values.astype(np.float32).tolist() for name, values in found.overall.items()}
-            samples = [
-                Sample(
-                    one.step,
-                    one.wall_time,
-                    {name: values[i] for name, values in by_layer.items()},
-                    {name: values[i] for name, values in by_variable.items()},
-                    {name: values[i] for name, values in overall.items()},
-                    self._over_time(raws[i]),
-                    raws[i]["histogram"].astype(np.float32) if self.run.schema.bins else None,
-                )
-                for i, one in enumerate(taken)
-            ]
-        for sample in samples:
-            self.run.append(sample)
-            self._on_disk(lambda writer, sample=sample: writer.sample(sample))
-        return samples[-1]
+            return Batch(
+                np.array([one.step for one in taken], np.int64),
+                np.array([one.wall_time for one in taken], np.float64),
+                {name: values.astype(np.float32) for name, values in found.layer.items()},
+                {name: values[:, owned].astype(np.float32) for name, values in found.variable.items()},
+                {name: values.astype(np.float32) for name, values in found.overall.items()},
+                self._over_time(raws),
+                np.stack([raw["histogram"] for raw in raws]).astype(np.float32) if self.run.schema.bins else None,
+            )
 
     def _finished(self, taken: Sequence[Taken], raws: Sequence[dict[str, Any]]) -> Finished:
         """The statistics of some samples, in float64."""
@@ -142,13 +139,16 @@ class Recorder:
             table.layer[f"units.{name}"] = of_units[0].in_rows(values)
             table.overall[f"units.{name}"] = values
 
-    def _over_time(self, raw: dict[str, Any]) -> dict[str, Any]:
-        rows = {}
-        for name, values in raw.items():
-            if name.startswith("time/"):
+    def _over_time(self, raws: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+        """The signal per time step of each sample, by recurrent layer; empty where it was not seen."""
+        rows: dict[str, list[Any]] = {path: [] for path in self.run.schema.recurrent}
+        for path, samples in rows.items():
+            name = f"time/{self.run.layers.index(path)}"
+            for raw in raws:
+                sums = raw.get(name, np.zeros((0, 2)))
                 with np.errstate(invalid="ignore"):
-                    rows[self.run.layers[int(name[5:])]] = np.sqrt(values[:, 1] / values[:, 0]).astype(np.float32)
-        return {path: row for path, row in rows.items() if path in self.run.schema.recurrent}
+                    samples.append(np.sqrt(sums[:, 1] / sums[:, 0]).astype(np.float32))
+        return rows
 
     def rested(self) -> bool:
         """Whether the last flush is long enough ago; epochs may be as short as a step."""

@@ -54,7 +54,7 @@ class Session:
         self._recorder: Recorder | None = None
         self._rows = Rows()
         self._previous = Previous() if model.distribute_strategy.num_replicas_in_sync == 1 else None
-        self._latest: Mapping[str, float] = {}
+        self._latest: Mapping[str, Any] = {}
         self._epoch = 0
         self._epoch_start = 0  # steps before this epoch
         self._epoch_batches = 0  # steps done in this epoch
@@ -97,7 +97,7 @@ class Session:
 
     def latest(self, name: str) -> float:
         """A statistic of the whole model in the last sample; NaN before there is one."""
-        return self._latest.get(name, float("nan"))
+        return float(self._latest[name][-1]) if name in self._latest else float("nan")
 
     def instrument(self, *, compiled: bool) -> Instrument:
         """Makes an instrument for one graph of the step."""
@@ -268,7 +268,7 @@ class Session:
         Returns:
             The steps to take off: a run that after all does not go on with the one in the directory begins at 0.
         """
-        schema = facts.schema(rows, raw)
+        schema = facts.schema(rows, raw, self.settings.statistics)
         if self._recorder is not None:
             if self._recorder.run.schema == schema:  # compiled again, with nothing changed that shows
                 self._rows, self._recorder.owners = rows, rows.owners
