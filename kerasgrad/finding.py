@@ -29,12 +29,12 @@ class Severity(enum.IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One judgement of one rule.
+    """One judgement of one rule. All its arguments are keywords.
 
     Attributes:
-        rule: the ailment, such as `"vanishing_gradient"`; the name of the rule that found it.
+        rule: the ailment, such as `"vanishing_gradient"`; the rule that found it fills in its own name.
         severity: how much it matters.
         summary: one sentence of what was found.
         layers: paths of the layers that have it, in depth order; empty if it is of the whole model.
@@ -49,9 +49,9 @@ class Finding:
         withdrawn: step from which on it no longer held, None while it stands.
     """
 
-    rule: str
     severity: Severity
     summary: str
+    rule: str = ""
     layers: tuple[str, ...] = ()
     starts_at: str = ""
     since: int | None = None
@@ -175,7 +175,7 @@ class Diagnosis:
         )
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def counted(count: int, one: str, *, many: str = "") -> str:
     """A number of things in words.
 
     Args:

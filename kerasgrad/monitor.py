@@ -100,7 +100,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self.schedule = schedule(update_freq)
         self.verbose = verbose
         self.async_safe = not log_metrics
-        self._selected, self._judge = chooses(layers), Judge(rules, on_finding, stop_on)
+        self._selected, self._judge = chooses(layers), Judge(rules, on_finding=on_finding, stop_on=stop_on)
         self._window, self._histograms, self._log_metrics = window, histograms, log_metrics
         self._failure: Exception | None = None
         self._watched_model: keras.Model | None = None
