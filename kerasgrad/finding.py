@@ -6,7 +6,6 @@ import enum
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from typing import Any
 
 WIDTH = 118
@@ -146,7 +145,9 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         """The report: each finding, what was not examined, and the layers with what reaches them."""
-        return str(import_module("kerasgrad.views.text").judgement(self))
+        from kerasgrad.views import text
+
+        return text.judgement(self)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
