@@ -34,8 +34,9 @@ FLAGS = [
 
 MANY = 10_000
 FINDING = Finding(
-    "vanishing_gradient", Severity.WARNING, "The signal dies.", ("stem", "block/dense"), "block/dense", 10, "first / last",
-    1e-5, 1e-3, 11, ("sigmoids",), ("use_relu",),
+    rule="vanishing_gradient", severity=Severity.WARNING, summary="The signal dies.", layers=("stem", "block/dense"),
+    starts_at="block/dense", since=10, quantity="first / last", measured=1e-5, threshold=1e-3,
+    samples=11, causes=("sigmoids",), remedies=("use_relu",),
 )  # fmt: skip
 LAYERS = ("stem", "block/dense", "block/<script>alert(1)</script>", "block/<b>a&b</b>", "head")
 STATISTICS = (

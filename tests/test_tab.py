@@ -211,7 +211,9 @@ def test_what_is_new_is_read_again(tmp_path: Path) -> None:
     board.write(tmp_path / "gradients", range(3))
     made, reader = source(tmp_path)
     assert len(made.table(CONTEXT, "", "gradients", "signal_rms").steps) == 3
-    board.write(tmp_path / "gradients", range(3, 5), findings=[Finding("one", Severity.NOTE, "It is.")])
+    board.write(
+        tmp_path / "gradients", range(3, 5), findings=[Finding(rule="one", severity=Severity.NOTE, summary="It is.")]
+    )
     reader.Reload()
     assert made.table(CONTEXT, "", "gradients", "signal_rms").steps.tolist() == [0, 1, 2, 3, 4]
     assert made.runs(CONTEXT, "")[0]["findings"][0]["rule"] == "one"

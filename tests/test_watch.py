@@ -163,7 +163,7 @@ def test_it_asks_as_soon_as_the_rules_can_tell() -> None:
 
     @kerasgrad.rules.rule(least=5)
     def always(seen: Any) -> Any:
-        return [Finding("always", Severity.ERROR, "")]
+        return [Finding(severity=Severity.ERROR, summary="")]
 
     case = made("mlp")
     step, (x, y) = tf.function(own_step(case)), batches(case)[0]

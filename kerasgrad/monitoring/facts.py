@@ -96,7 +96,7 @@ def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
     }
 
 
-def schema(rows: Rows, raw: dict[str, Any], statistics: Sequence[Statistic] = ()) -> Schema:
+def schema(rows: Rows, raw: dict[str, Any], *, statistics: Sequence[Statistic] = ()) -> Schema:
     """The rows of a run.
 
     Args:

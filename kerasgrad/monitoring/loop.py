@@ -110,7 +110,7 @@ class Watch:
         session, batch = self._session, self._session.batch
         session.begin_step(batch, lambda: None)
         watched = session.armed and session.failure is None
-        outputs = self._run_watched(step, args, kwargs) if watched else step(*args, **kwargs)
+        outputs = self._run_watched(step, *args, **kwargs) if watched else step(*args, **kwargs)
         session.end_step(batch)
         return outputs
 
@@ -145,7 +145,7 @@ class Watch:
         strategy, asked = self.model.distribute_strategy, bool(self.model.stop_training)
         return agreed(strategy, asked) if workers(strategy) > 1 else asked
 
-    def _run_watched(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _run_watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         twin = self._twin_of(step)
         try:
             with seams.installed():

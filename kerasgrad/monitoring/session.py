@@ -232,7 +232,7 @@ class Session:
         planned = self._steps or done + executed
         last = min(done + executed, max(planned, done + 1)) - 1
         step = self._epoch_start + last
-        self._queue.add(step, read, rows, follows=last > done or self._received == step - 1)
+        self._queue.add(step, read, rows=rows, follows=last > done or self._received == step - 1)
         self._received = step
 
     @guarded
@@ -268,7 +268,7 @@ class Session:
         Returns:
             The steps to take off: a run that after all does not go on with the one in the directory begins at 0.
         """
-        schema = facts.schema(rows, raw, self.settings.statistics)
+        schema = facts.schema(rows, raw, statistics=self.settings.statistics)
         if self._recorder is not None:
             if self._recorder.run.schema == schema:  # compiled again, with nothing changed that shows
                 self._rows, self._recorder.owners = rows, rows.owners

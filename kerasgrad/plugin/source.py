@@ -154,7 +154,7 @@ class Source:
         read = self._read(context, experiment, run, tag, HISTOGRAMS if tag == "gradient_histogram" else EVERYTHING)
         names = schema.names("overall")
         if tag == "overall":
-            return _arranged(read, _description(tag, tags[TAG_PREFIX + tag]).get("rows", ()), names)
+            return _arranged(read, _description(tag, tags[TAG_PREFIX + tag]).get("rows", ()), names=names)
         if tag == "gradient_histogram" or TAG_PREFIX + "overall" not in tags:
             return read
         overall = self.table(context, experiment, run, "overall")
@@ -254,7 +254,7 @@ def _steps(read: Table, overall: Table) -> NDArray[np.float64]:
     return read.steps if thinned else np.union1d(overall.steps, read.steps)
 
 
-def _arranged(read: Table, rows: Sequence[str], names: Sequence[str]) -> Table:
+def _arranged(read: Table, rows: Sequence[str], *, names: Sequence[str]) -> Table:
     """The vector of the whole model with its columns in the order of `names`, whatever order its file has."""
     values = np.full((len(read.steps), len(names)), np.nan, np.float32)
     for column, name in enumerate(rows[: read.values.shape[1]]):
