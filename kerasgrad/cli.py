@@ -179,8 +179,7 @@ def _tensorboard(given: argparse.Namespace) -> int:
         raise ValueError(f"There is no such directory. Received: LOGDIR={given.log_dir!r}")
     import threading
 
-    from tensorboard import default, program
-
+    default, program = _tensorboard_modules()
     from kerasgrad.plugin import Loader
 
     plugins = default.get_plugins()
@@ -198,3 +197,16 @@ def _tensorboard(given: argparse.Namespace) -> int:
     print(f"{url}#kerasgrad   (Ctrl+C ends it)", flush=True)
     threading.Event().wait()
     return GOOD
+
+
+def _tensorboard_modules() -> tuple[Any, Any]:
+    try:
+        from tensorboard import default, program
+    except ModuleNotFoundError as error:
+        if error.name != "pkg_resources":
+            raise
+        raise ValueError(
+            "This TensorBoard does not start: it imports pkg_resources, which setuptools 82 no longer has. "
+            "pip install 'setuptools<82'"
+        ) from error
+    return default, program
