@@ -17,6 +17,7 @@ from interrupted import MADE
 
 import kerasgrad
 import zoo
+from zoo.__main__ import main
 from zoo.training import batches, checkpoint, command, line, rates, record, session
 from zoo.training.recipe import LOWER, Augmentation, Target, Training
 from zoo.training.trainings import TRAININGS, training, training_names
@@ -24,36 +25,36 @@ from zoo.training.trainings import TRAININGS, training, training_names
 HERE = Path(__file__).parent
 
 
-def _train(folder: Path, *kill: int) -> int:
+def _train(folder: Path, name: str, *kill: int) -> int:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
-    script = [sys.executable, str(HERE / "interrupted.py"), str(folder), *map(str, kill)]
+    script = [sys.executable, str(HERE / "interrupted.py"), str(folder), name, *map(str, kill)]
     return subprocess.run(script, env=environment, stdout=subprocess.DEVNULL).returncode
 
 
-def _state(folder: Path) -> dict[str, Any]:
-    with np.load(folder / "small" / "seed0" / checkpoint.FILE) as kept:
+def _state(home: Path) -> dict[str, Any]:
+    with np.load(home / checkpoint.FILE) as kept:
         return {name: kept[name] for name in kept.files}
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on_to_the_bit(tmp_path: Path) -> None:
-    assert _train(tmp_path / "whole") == 0
-    assert _train(tmp_path / "broken", 1, 4) == -signal.SIGKILL
-    assert len(json.loads(str(_state(tmp_path / "broken")["progress"]))["history"]) == 1
-    assert _train(tmp_path / "broken", 2, 7) == -signal.SIGKILL
-    assert _train(tmp_path / "broken") == 0
-    whole, broken = _state(tmp_path / "whole"), _state(tmp_path / "broken")
-    assert whole.keys() == broken.keys() and len(whole) > 60
-    first, second = (json.loads(str(of.pop("progress"))) for of in (whole, broken))
-    assert first["history"] == second["history"] and len(first["history"]) == MADE.epochs
+@pytest.mark.parametrize("name", MADE)
+def test_a_killed_training_goes_on_to_the_bit(name: str, tmp_path: Path) -> None:
+    whole, broken = (tmp_path / how / name / "seed0" for how in ("whole", "broken"))
+    assert _train(tmp_path / "whole", name) == 0
+    assert _train(tmp_path / "broken", name, 1, 4) == -signal.SIGKILL
+    assert len(json.loads(str(_state(broken)["progress"]))["history"]) == 1
+    assert _train(tmp_path / "broken", name, 2, 7) == -signal.SIGKILL
+    assert _train(tmp_path / "broken", name) == 0
+    one, other = _state(whole), _state(broken)
+    assert one.keys() == other.keys() and len(one) > 15
+    first, second = (json.loads(str(of.pop("progress"))) for of in (one, other))
+    assert first["history"] == second["history"] and len(first["history"]) == MADE[name].epochs
     assert (first["sessions"], second["sessions"]) == ([0], [0, 1, 2])
-    assert not [name for name in whole if not np.array_equal(whole[name], broken[name])]
-    seeds = [name for name, value in whole.items() if value.shape == (2,) and value.dtype.kind in "iu"]
-    assert seeds, "what random layers draw from is part of the state"
-    runs = [kerasgrad.Run.load(tmp_path / "broken/small/seed0/runs" / f"from00{epoch}") for epoch in range(3)]
-    assert all(len(run) for run in runs)
-    known = json.loads((tmp_path / "broken/small/seed0" / record.RECORD).read_text())
-    assert len(known["curves"]["val_accuracy"]) == MADE.epochs and known["processor_seconds"] > 0
+    assert not [key for key in one if not np.array_equal(one[key], other[key])]
+    assert [key for key, value in one.items() if value.shape == (2,) and value.dtype.kind in "iu"], "seeds of random layers"
+    assert all(len(kerasgrad.Run.load(broken / "runs" / f"from00{epoch}")) for epoch in range(3))
+    known = json.loads((broken / record.RECORD).read_text())
+    assert len(known["curves"]["val_loss"]) == MADE[name].epochs and known["processor_seconds"] > 0
 
 
 def test_a_state_is_whole_or_not_there(tmp_path: Path) -> None:
@@ -175,22 +176,52 @@ def test_targets_have_two_sides() -> None:
 
 
 def test_a_queue_goes_on_to_the_next_one_when_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = {"bad": _small(options={"nothing": 1}), "good": _small(epochs=1, seeds=(0, 1))}
+    known = {"bad": _small(), "good": _small(epochs=1, seeds=(0, 1))}
     monkeypatch.setattr(line, "training", known.__getitem__)
     said: list[str] = []
-    assert line.work(["bad", "good"], tmp_path, says=said.append) == ["bad, seed 0"]
-    assert any("unexpected keyword argument 'nothing'" in text for text in said)
+
+    def run(name: str, seed: int) -> bool:
+        if name == "good":
+            record.write(
+                tmp_path / name / f"seed{seed}", session.train(name, known[name], tmp_path, seed=seed, watched=False)
+            )
+        return name == "good"
+
+    assert line.work(["bad", "good"], tmp_path, run=run, says=said.append) == ["bad, seed 0"] and said == [
+        "bad, seed 0 failed"
+    ]
     assert [seed for seed, _ in record.finished(tmp_path, "good", known["good"])] == [0, 1]
     first = json.loads((tmp_path / "good" / "seed0" / record.RECORD).read_text())
     assert record.score(first) == first["curves"]["val_accuracy"][-1] and "history" not in first
-    assert line.work(["good"], tmp_path, says=said.append) == [] and not (tmp_path / line.LOCK).exists()
+    assert line.jobs(["bad", "good"], tmp_path) == [("bad", 0)] and not (tmp_path / line.LOCK).exists()
+
+
+def test_several_are_trained_each_in_its_own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[Any] = []
+    monkeypatch.setattr(command.subprocess, "run", lambda words: ran.append(words) or subprocess.CompletedProcess(words, 1))
+    with pytest.raises(SystemExit, match=r"plain\.relu\.mnist, seed 2; plain\.sigmoid\.mnist, seed 0"):
+        main(["train", "plain.*.mnist", "--folder", str(tmp_path), "--threads", "1"])
+    assert ran[0][1:] == [
+        "-m",
+        "zoo",
+        "train",
+        "plain.relu.mnist",
+        "--seed",
+        "0",
+        "--folder",
+        str(tmp_path),
+        "--threads",
+        "1",
+    ]
+    with pytest.raises(SystemExit, match=r"plain\.relu\.mnist.*Received: name='plain\.rellu'"):
+        main(["train", "plain.rellu"])
 
 
 def test_two_queues_do_not_work_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / line.LOCK).write_text("1")
     monkeypatch.setattr(line, "_is_queue", lambda pid: pid == 1)
     with pytest.raises(ValueError, match=r"Another queue.*process 1"):
-        line.work([], tmp_path)
+        line.work([], tmp_path, run=lambda name, seed: True, says=print)
 
 
 def test_where_the_state_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.tasks.downloads import get
-from zoo.tasks.split import Split
+from zoo.tasks.split import Examples, Split
 
 FILE = "imdb_200.npz"
 ROWS = Path(__file__).with_name("imdb_rows.npy")
@@ -53,10 +53,11 @@ def imdb(words: int = WORDS, *, vocabulary: int = 10_000) -> Split:
         raise ValueError(f"`vocabulary` is from {FIRST + 1} to 10,000. Received: vocabulary={vocabulary}")
     found = get(FILE, _download)
     train, test = _read(found) if isinstance(found, Path) else found
-    return _filled(*train, words, vocabulary), _filled(*test, words, vocabulary)
+    return _filled(train, words, vocabulary), _filled(test, words, vocabulary)
 
 
-def _filled(reviews: list[Any], good: Any, words: int, vocabulary: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def _filled(part: tuple[list[Any], Any], words: int, vocabulary: int) -> Examples:
+    reviews, good = part
     x = np.zeros((len(reviews), words), np.int32)
     for row, review in zip(x, reviews, strict=True):
         kept = np.asarray(review[:words])
@@ -99,7 +100,7 @@ def from_keras(index: dict[str, int], known: NDArray[np.uint64] | None = None) -
 
 def translated(review: Any, rows: NDArray[np.int32]) -> NDArray[np.int32]:
     """A review of Keras in the ids of the zoo, without its mark of the beginning and line breaks."""
-    ids = rows[np.asarray(review)]
+    ids: NDArray[np.int32] = rows[np.asarray(review)]
     return ids[ids >= 0]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,12 +24,13 @@ def step_back() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
-def work(names: Sequence[str], folder: Path, *, says: Callable[[str], None] = print) -> list[str]:
-    """Trains them in this order; first the first seed of each, then the others.
+def work(names: Sequence[str], folder: Path, *, run: Callable[[str, int], bool], says: Callable[[str], None]) -> list[str]:
+    """Trains them in this order, all seeds of one before the next.
 
     Args:
         names: of trainings.
         folder: of all trainings.
+        run: trains one, by name and seed, and says whether that went well.
         says: what to do with lines about the progress.
 
     Returns:
@@ -39,29 +39,21 @@ def work(names: Sequence[str], folder: Path, *, says: Callable[[str], None] = pr
     Raises:
         ValueError: another queue works in this folder.
     """
-    from zoo.training.session import train
-
     _lock(folder)
     failed = []
-    # The second and third seeds of the short ones come before the long trainings, in the order of the names.
-    for name in names:
-        for seed in training(name).seeds:
-            home = folder / name / f"seed{seed}"
-            if (home / RECORD).is_file():
-                continue
-            try:
-                _finish(home, train(name, training(name), folder, seed=seed, says=says), says)
-            except Exception:  # the next one may be all right, and a queue is not watched
-                failed.append(f"{name}, seed {seed}")
-                says(f"{name}, seed {seed} failed:\n{traceback.format_exc()}")
+    for name, seed in jobs(names, folder):
+        # The next one may be all right, and a queue is not watched.
+        if not run(name, seed):
+            failed.append(f"{name}, seed {seed}")
+            says(f"{failed[-1]} failed")
     (folder / LOCK).unlink()
     return failed
 
 
-def _finish(home: Path, known: dict[str, object], says: Callable[[str], None]) -> None:
-    from zoo.training import record
-
-    says(f"  done: {record.write(home, known)}")
+def jobs(names: Sequence[str], folder: Path) -> list[tuple[str, int]]:
+    """Name and seed of each training that is not finished."""
+    every = [(name, seed) for name in names for seed in training(name).seeds]
+    return [(name, seed) for name, seed in every if not (folder / name / f"seed{seed}" / RECORD).is_file()]
 
 
 def logged(text: str) -> None:
