@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="all that is not finished, at the lowest priority; a file PAUSE there holds it up",
     )
-    commands.add_parser("table", help="write the table of the baselines into zoo/README.md")
+    keep = commands.add_parser("keep", help="take finished trainings into the zoo: curves, scores, half-precision weights")
+    keep.add_argument("names", nargs="*", metavar="NAME", help="of trainings, or patterns (default: all)")
+    keep.add_argument("--folder", help="of checkpoints and records, as for train")
+    commands.add_parser("table", help="write the tables of baselines and trainings into zoo/README.md")
     return parser
 
 
@@ -121,6 +124,12 @@ def _train(given: argparse.Namespace) -> None:
         command.queue(given.names or ["*"], command.where(given.folder), threads=given.threads)
     else:
         command.train(given.names, command.where(given.folder), seed=given.seed, anew=given.anew, threads=given.threads)
+
+
+def _keep(given: argparse.Namespace) -> None:
+    from zoo.training import command
+
+    print(command.keep(given.names or ["*"], command.where(given.folder)))
 
 
 def _table(given: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.nearest import unknown
-from zoo.training import checkpoint, line, record
+from zoo.training import checkpoint, kept, line, record
 from zoo.training.recipe import Training
 from zoo.training.trainings import TRAININGS, training, training_names
 
@@ -56,6 +56,12 @@ def queue(patterns: Sequence[str], folder: Path, *, threads: int | None = None) 
 
     if failed := line.work(names, folder, run=run, says=line.logged):
         sys.exit(f"These failed: {'; '.join(failed)}")
+
+
+def keep(patterns: Sequence[str], folder: Path) -> str:
+    """Takes finished trainings into the zoo; says which. Raises as `train`."""
+    files = [path for name in _chosen(patterns) if (path := kept.keep(name, folder))]
+    return "\n".join(str(path) for path in files) or f"None of those is finished in {folder}."
 
 
 def _in_its_own_process(name: str, seed: int, folder: Path, threads: int | None) -> bool:
