@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import pytest
 from grid import BATCH, GRID
+from kerasgrad.taps.schedule import Every
 
 import kerasgrad
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules import rule
-from kerasgrad.taps.schedule import Every
 
 EPOCHS = 2
 STEPS = EPOCHS * grid.N // BATCH
