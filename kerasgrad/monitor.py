@@ -189,7 +189,7 @@ class GradientMonitor(keras.callbacks.Callback):
         if self._inbox:
             self._drain(keep=1, at_once=False)
         self._armed = self._due(batch)
-        if self._armed:
+        if self._armed or self._is_new():
             self._arm()
         self._begun = time.perf_counter()
 
@@ -225,6 +225,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._drain()
         if self._recorder is not None:
             progress.add_epoch(self._recorder.run.facts.setdefault("history", {}), self.step, logs or {})
+            self._recorder.run.facts["stale_trainable"] = self._rows.stale
             self._attend("epoch")
         if self._recorder is not None and self._recorder.rested():
             self._update_facts()
@@ -246,6 +247,10 @@ class GradientMonitor(keras.callbacks.Callback):
             last_epoch = batch == 0 and self._epoch + 1 == (self.params or {}).get("epochs")
             return last_epoch or self.schedule.due(step, batch, self._overhead, self._planned)
         return any(self.schedule.due(step + i, batch + i) for i in range(self.model.steps_per_execution))
+
+    def _is_new(self) -> bool:
+        """Whether the step that comes may be the first of its train function, which traces it: we must see in what state."""
+        return not any(step.beneath is self.model.train_function for step in self._steps)
 
     def _arm(self) -> None:
         """Puts the watched step where `fit` looks for the train function, for one step."""
@@ -381,8 +386,8 @@ class GradientMonitor(keras.callbacks.Callback):
     def _close(self) -> None:
         self._drain()
         if self._recorder is not None:
-            self._attend("end")
             self._update_facts()
+            self._attend("end")
             self._recorder.close()
 
     # What can go wrong.

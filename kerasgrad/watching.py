@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kerasgrad import facts
 from kerasgrad.finding import Diagnosis
@@ -21,10 +20,10 @@ from kerasgrad.observation import Observation
 from kerasgrad.run import Run
 from kerasgrad.statistics.measure import measure
 from kerasgrad.statistics.packing import Packing
-from kerasgrad.taps import seams
+from kerasgrad.taps import moments, seams
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.replicas import across, agreed, is_chief, workers
-from kerasgrad.taps.train_step import is_of_taps, observed
+from kerasgrad.taps.train_step import WatchedStep, is_of_taps, observed
 
 
 def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any) -> Watch:
@@ -53,6 +52,7 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
         >>> with kerasgrad.watch(model, "logs/mine") as w:
         ...     for x, y in batches:
         ...         loss = w.step(train_step, x, y)  # instead of train_step(x, y)
+        ...         w.step(model.train_on_batch, x, y)  # or so, if Keras' own step is wanted
     """
     facts.check_model(model)
     known = [name for name in inspect.signature(GradientMonitor).parameters if name != "log_dir"]
@@ -139,6 +139,7 @@ class _Driven(GradientMonitor):
         super().set_model(model)
         self.rows = Rows()
         self._twins: dict[int, tuple[Any, _Twin]] = {}
+        self._by_keras = False
 
     def next_epoch(self, logs: dict[str, float]) -> None:
         """Ends an epoch and begins the next."""
@@ -147,29 +148,55 @@ class _Driven(GradientMonitor):
 
     def drive(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Runs a step between the hooks that Keras would call."""
-        batch = self._epoch_batches
+        batch, new = self._epoch_batches, id(step) not in self._twins
+        self._by_keras = _is_of_keras(step, self.model)
+        if self._by_keras:
+            self.model.make_train_function()
         self.on_train_batch_begin(batch)
-        watched = self._armed and self._failure is None
-        outputs = self._run_watched(step, args, kwargs) if watched else step(*args, **kwargs)
+        try:
+            outputs = self._run(step, args, kwargs, new=new)
+        finally:
+            if self._by_keras and isinstance(self.model.train_function, WatchedStep):  # it did not come so far
+                self.model.train_function = self.model.train_function.plain
         self.on_train_batch_end(batch)
         return outputs
 
+    def _run(self, step: Callable[..., Any], args: Any, kwargs: Any, *, new: bool) -> Any:
+        if self._failure is not None or self._by_keras:
+            return step(*args, **kwargs)
+        if self._armed:
+            return self._run_watched(step, args, kwargs)
+        if new and seams.is_traced(step):  # this step traces it: we must see in what state
+            self._twin_of(step)
+            moments.traced_for(self.model, step, args, kwargs)
+        return step(*args, **kwargs)
+
+    def _is_new(self) -> bool:
+        return self._by_keras and super()._is_new()
+
     def _arm(self) -> None:
-        """Puts nothing in place: `drive` sees for itself whether it is armed."""
+        """Puts nothing in place: `drive` sees for itself whether it is armed, unless the step is one of Keras."""
+        if self._by_keras:
+            super()._arm()
 
     def _run_watched(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         twin = self._twin_of(step)
+        if seams.is_traced(step):
+            program = moments.traced_for(self.model, step, args, kwargs)
+            try:
+                twin.trace(self.model, program, args, kwargs)
+            except Exception as error:
+                self._fail(error)
+                return step(*args, **kwargs)
         try:
             with seams.installed():
                 outputs, measured = twin.function(*args, **kwargs)
         except Exception as error:
-            # While a graph is traced nothing of the step has run: it can still be run as it is.
-            if not is_of_taps(error) and (twin.traced or not seams.is_traced(step) or isinstance(error, tf.errors.OpError)):
+            if not is_of_taps(error):
                 raise
             outputs = step(*args, **kwargs)  # an error of the user's own comes again here
             self._fail(error)
             return outputs
-        twin.traced = True
         if twin.failures:
             self._fail(twin.failures[0])
         else:
@@ -209,4 +236,16 @@ class _Twin:
     function: Callable[..., Any]
     packing: Packing = field(default_factory=Packing)
     failures: list[Exception] = field(default_factory=list)
-    traced: bool = False
+    ready: dict[int, Any] = field(default_factory=dict)  # graphs of the step that have a watched one, by id
+
+    def trace(self, model: keras.Model, program: Any, args: Any, kwargs: Any) -> None:
+        """Traces the watched graph beside one of the step's own, in the state in which that was traced."""
+        if program is not None and id(program) not in self.ready:
+            with moments.like(model, program), seams.installed():
+                seams.concrete(self.function, args, kwargs)
+            self.ready[id(program)] = program
+
+
+def _is_of_keras(step: Callable[..., Any], model: keras.Model) -> bool:
+    """Whether a step is `model.train_on_batch`, which runs the model's train function as `fit` does."""
+    return getattr(step, "__self__", None) is model and getattr(step, "__name__", "") == "train_on_batch"
