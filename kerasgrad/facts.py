@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasgrad.run import Schema
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.measure import watched
+from kerasgrad.statistics.outputs import watched
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.layers import below
 from kerasgrad.taps.overhead import Overhead

@@ -368,7 +368,7 @@ class GradientMonitor(keras.callbacks.Callback):
             self._epoch_start -= ahead
             self._inbox.shift(ahead)
         self._resumed = None
-        self._recorder = Recorder(run, folder, self._window, rows.owners)
+        self._recorder = Recorder(run, folder, window=self._window, owners=rows.owners)
         self._update_facts()
         return ahead
 

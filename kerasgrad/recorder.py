@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from kerasgrad import events
+from kerasgrad.catalogue import STATISTICS, Statistic
 from kerasgrad.finding import Finding
 from kerasgrad.run import Run, Sample
-from kerasgrad.statistics.rows import merge_replicas, statistics
-from kerasgrad.statistics.units import DORMANT, DORMANT_SIGNAL, UnitHistory
+from kerasgrad.statistics.columns import Columns
+from kerasgrad.statistics.rows import Finished, Table, finish, merge_replicas, merges_of, tabulate
+from kerasgrad.statistics.units import PerUnit, UnitHistory
 
 logger = logging.getLogger("kerasgrad")
-
-UNIT_STATISTICS = ("dead_fraction", "dormant_fraction", "dormant_signal_fraction")
 
 WINDOW = 50
 """Samples after which a silent unit counts as dead, unless somebody chooses otherwise."""
@@ -36,23 +35,20 @@ class Taken:
         step: the monitor's step.
         wall_time: seconds since 1970.
         raw: the tensors of `statistics.measure` as arrays with a leading axis of replicas.
-        extra: further overall statistics.
+        extra: what the monitor itself knows of the step: moments of the quantity `monitor`, by name.
+        follows: whether the step before was measured too, so that moments that look back hold.
     """
 
     step: int
     wall_time: float
     raw: dict[str, Any]
     extra: dict[str, float] = field(default_factory=dict)
+    follows: bool = False
 
     @property
     def bytes(self) -> int:
         """How much memory the raw numbers take."""
-        return sum(values.nbytes for values in self.raw.values())
-
-    @property
-    def rounded(self) -> dict[str, float]:
-        """`extra` in the precision in which it is kept."""
-        return {name: float(np.float32(value)) for name, value in self.extra.items()}
+        return sum((v.values if isinstance(v, Columns) else v).nbytes for v in self.raw.values())
 
 
 class Recorder:
@@ -64,10 +60,17 @@ class Recorder:
         window: samples after which a silent unit counts as dead.
         owners: layer row of each variable that is measured; those with -1 count in what is said of the whole model, and
             have no row.
+        statistics: what is recorded besides the catalogue.
     """
 
-    def __init__(self, run: Run, folder: Path | None, window: int, owners: Sequence[int]) -> None:
+    def __init__(
+        self, run: Run, folder: Path | None, *, window: int, owners: Sequence[int], statistics: Sequence[Statistic] = ()
+    ) -> None:
         self.run = run
+        self.failed: dict[str, str] = {}
+        self._statistics = (*STATISTICS, *statistics)
+        self._merges = merges_of(self._statistics)
+        self._looking_back = {moment.key for statistic in statistics for moment in statistic.own if moment.previous}
         self.folder = folder
         self.owners = owners
         self._history = UnitHistory(run.units, window)
@@ -85,30 +88,22 @@ class Recorder:
         Returns:
             The last of them, as it was added.
         """
-        schema, owners = self.run.schema, np.array(self.owners, np.int64)
-        raws = [{name: merge_replicas(name, values) for name, values in one.raw.items()} for one in taken]
-        columns, layers, scalars = (np.stack([raw[name] for raw in raws]) for name in ("variables", "layers", "overall"))
-        found = statistics(columns, layers, scalars, owners)
-        overflow = found.overall["loss_scale_overflow"] > 0
-        if overflow.any():
-            self.run.facts["loss_scale_overflows"] = self.run.facts.get("loss_scale_overflows", 0) + int(overflow.sum())
-        of_units = [self._of_units(raw["units"], one.step) for raw, one in zip(raws, taken, strict=True)]
-        layer = found.layer | {name: np.stack([rows[name] for rows in of_units]) for name in UNIT_STATISTICS}
-        layer["dormant_signal_fraction"][overflow] = np.nan
-        dead = {"dead_fraction": np.array([self._dead(rows) for rows in layer["dead_fraction"]])}
+        owned = np.array(self.owners, np.int64) >= 0
+        raws = [{name: merge_replicas(name, values, self._merges) for name, values in one.raw.items()} for one in taken]
+        found = self._finished(taken, raws)
         with np.errstate(over="ignore"):
-            by_layer = {name: values.astype(np.float32) for name, values in layer.items()}
-            by_variable = {name: values[:, owners >= 0].astype(np.float32) for name, values in found.variable.items()}
-            overall = {name: values.astype(np.float32).tolist() for name, values in (found.overall | dead).items()}
+            by_layer = {name: values.astype(np.float32) for name, values in found.layer.items()}
+            by_variable = {name: values[:, owned].astype(np.float32) for name, values in found.variable.items()}
+            overall = {name: values.astype(np.float32).tolist() for name, values in found.overall.items()}
             samples = [
                 Sample(
                     one.step,
                     one.wall_time,
                     {name: values[i] for name, values in by_layer.items()},
                     {name: values[i] for name, values in by_variable.items()},
-                    {name: values[i] for name, values in overall.items()} | one.rounded,
+                    {name: values[i] for name, values in overall.items()},
                     self._over_time(raws[i]),
-                    raws[i]["histogram"].astype(np.float32) if schema.bins else None,
+                    raws[i]["histogram"].astype(np.float32) if self.run.schema.bins else None,
                 )
                 for i, one in enumerate(taken)
             ]
@@ -117,24 +112,35 @@ class Recorder:
             self._on_disk(lambda writer, sample=sample: writer.sample(sample))
         return samples[-1]
 
-    def _of_units(self, sums: Any, step: int) -> dict[str, Any]:
-        """The statistics that come from single units: dead, dormant by activation, dormant by signal."""
-        activity, signal = sums
-        layers = self._history.layers
-        found = (
-            self._history.dead_fraction(activity, step),
-            layers.dormant_fraction(activity, DORMANT),
-            layers.dormant_fraction(signal, DORMANT_SIGNAL),
-        )
-        rows = np.full((len(found), len(self.run.schema.layers)), np.nan)
-        rows[:, self._watched] = found
-        return dict(zip(UNIT_STATISTICS, rows, strict=True))
+    def _finished(self, taken: Sequence[Taken], raws: Sequence[dict[str, Any]]) -> Finished:
+        """The statistics of some samples, in float64."""
+        table = tabulate(raws, np.array(self.owners, np.int64), self._merges)
+        overflows = int(table.overflow.sum())
+        if overflows:
+            self.run.facts["loss_scale_overflows"] = self.run.facts.get("loss_scale_overflows", 0) + overflows
+        self._add_units(table, raws, taken)
+        for name in ("sample_seconds", "overhead"):
+            table.overall[f"monitor.{name}"] = np.array([one.extra.get(name, np.nan) for one in taken])
+        alone = ~np.array([one.follows for one in taken])
+        for key in self._looking_back:
+            for moments in (table.variable, table.layer, table.overall):
+                if key in moments:
+                    moments[key][alone] = np.nan
+        found = finish(self._statistics, table)
+        self.failed |= found.failed
+        return found
 
-    def _dead(self, fractions: Any) -> float:
-        """Dead units over all watched layers."""
-        counts, shares = self._history.layers.counts, fractions[self._watched]
-        known = ~np.isnan(shares)
-        return float(shares[known] @ counts[known] / counts[known].sum()) if known.any() else math.nan
+    def _add_units(self, table: Table, raws: Sequence[dict[str, Any]], taken: Sequence[Taken]) -> None:
+        """The moments of single units: how many were silent, and the sums of |a| and |s|."""
+        sums = np.stack([raw["units"] for raw in raws])
+        activity, signal = sums[:, 0], np.where(table.overflow[:, None], np.nan, sums[:, 1])
+        silent = np.stack([self._history.silent(one, t.step) for one, t in zip(activity, taken, strict=True)])
+        of_units = [PerUnit(v, self._history.layers, self._watched, len(self.run.layers)) for v in (activity, signal)]
+        counts = np.broadcast_to(self._history.layers.counts.astype(np.float64), silent.shape)
+        table.layer["units.activity"], table.layer["units.signal"] = of_units
+        for name, values in (("silent", silent), ("count", counts)):
+            table.layer[f"units.{name}"] = of_units[0].in_rows(values)
+            table.overall[f"units.{name}"] = values
 
     def _over_time(self, raw: dict[str, Any]) -> dict[str, Any]:
         rows = {}

@@ -11,14 +11,15 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerasgrad.catalogue.of_model import decay_factor, depth_ratio
 from kerasgrad.run import Units
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.measure import unit_sums
-from kerasgrad.statistics.moments import COLUMNS, moments, square_sums
+from kerasgrad.statistics.columns import Columns
+from kerasgrad.statistics.moments import moments, square_sums
+from kerasgrad.statistics.outputs import unit_sums
 from kerasgrad.statistics.packing import Packing
 from kerasgrad.statistics.readings import FEW, Reading
-from kerasgrad.statistics.rows import through_depth
-from kerasgrad.statistics.units import Layers, UnitHistory
+from kerasgrad.statistics.units import Layers, PerUnit, UnitHistory
 from kerasgrad.taps.activations import activation_of
 
 
@@ -30,8 +31,12 @@ def reference(x: Any) -> dict[str, float]:
     }  # fmt: skip
 
 
-def computed(row: Any) -> dict[str, float]:
-    m = dict(zip(COLUMNS, row, strict=True))
+def rows_of(columns: Columns) -> list[dict[str, float]]:
+    """One dict of numbers, by name, for each tensor."""
+    return [dict(zip(columns.keys, row.tolist(), strict=True)) for row in np.asarray(columns.values)]
+
+
+def computed(m: dict[str, float]) -> dict[str, float]:
     mean = m["sum"] / m["count"]
     return {
         "norm": np.sqrt(m["square_sum"]), "mean": mean, "std": np.sqrt(max(0.0, m["square_sum"] / m["count"] - mean**2)),
@@ -39,7 +44,25 @@ def computed(row: Any) -> dict[str, float]:
     }  # fmt: skip
 
 
-def agree(row: Any, x: Any) -> None:
+def measured(compiled: bool, reading: Any, signature: Any = None) -> Any:
+    """A function of tensors that measures their moments in a graph, and gives one dict for each."""
+    keys: list[str] = []
+
+    def inside(*tensors: Any) -> Any:
+        columns = moments([reading(x) for x in tensors], compiled)
+        keys[:] = columns.keys
+        return columns.values
+
+    function = tf.function(inside, signature, jit_compile=compiled)
+
+    def call(*tensors: Any) -> list[dict[str, float]]:
+        values = function(*tensors)  # traced first, which finds the keys
+        return rows_of(Columns(tuple(keys), values))
+
+    return call
+
+
+def agree(row: dict[str, float], x: Any) -> None:
     got, want = computed(row), reference(x)
     rms = want["norm"] / np.sqrt(x.size)
     scales = {"norm": want["norm"], "mean": rms, "std": rms, "largest": np.abs(x).max()}
@@ -60,10 +83,12 @@ def test_moments(scale: int, offset: float, zeros: float, size: int, seed: int) 
     random = np.random.default_rng(seed)
     x = (random.normal(size=size) + offset).astype(np.float32) * np.float32(10.0**scale)
     x[random.random(size) < zeros] = 0
-    row = moments([Reading(tf.constant(x))]).numpy()[0]
+    (row,) = rows_of(moments([Reading(tf.constant(x))]))
     agree(row, x)
-    count, total = square_sums([Reading(tf.constant(x))]).numpy()[0]
-    assert count == size and total == pytest.approx(np.square(x.astype(np.float64)).sum(), rel=1e-5)
+    (squares,) = rows_of(square_sums([Reading(tf.constant(x))]))
+    assert squares["count"] == size and squares["square_sum"] == pytest.approx(
+        np.square(x.astype(np.float64)).sum(), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -71,9 +96,9 @@ def test_moments_in_a_graph_one_odd_tensor_among_others(compiled: bool) -> None:
     random = np.random.default_rng(0)
     usual = random.normal(size=(100, 100)).astype(np.float32)
     odd = [usual * np.float32(1e-25), usual * np.float32(1e25), usual + 1e5, np.full((100, 100), 0.1, np.float32)]
-    function = tf.function(lambda *t: moments([Reading(x) for x in t], compiled), jit_compile=compiled)
+    function = measured(compiled, Reading)
     for tensors in ([usual], [usual, odd[0]], [odd[1], usual], [odd[2], odd[3], usual]):
-        for row, x in zip(function(*map(tf.constant, tensors)).numpy(), tensors, strict=True):
+        for row, x in zip(function(*map(tf.constant, tensors)), tensors, strict=True):
             agree(row, x.astype(np.float32))
 
 
@@ -88,41 +113,45 @@ def test_xla_takes_all_in_double_joined_or_not(monkeypatch: pytest.MonkeyPatch) 
     @tf.function(jit_compile=True)
     def both(*tensors: Any) -> Any:
         readings = [Reading(t) for t in tensors[:-1]] + [Reading.of(tensors[-1], tf.constant(mask))]
-        return moments(readings, compiled=True), square_sums(readings, compiled=True)
+        return [dict(zip(c.keys, tf.unstack(c.values, axis=1), strict=True)) for c in found(readings)]
+
+    def found(readings: list[Reading]) -> list[Columns]:
+        return [moments(readings, compiled=True), square_sums(readings, compiled=True)]
 
     rows, squares = both(*map(tf.constant, arrays))
-    for row, (count, total), x in zip(rows.numpy(), squares.numpy(), [*arrays[:-1], arrays[-1][mask]], strict=True):
-        agree(row, x)
-        assert count == x.size and total == pytest.approx(np.square(x.astype(np.float64)).sum(), rel=1e-9)
+    for i, x in enumerate([*arrays[:-1], arrays[-1][mask]]):
+        agree({name: float(column[i]) for name, column in rows.items()}, x)
+        assert squares["count"][i] == x.size
+        assert squares["square_sum"][i].numpy() == pytest.approx(np.square(x.astype(np.float64)).sum(), rel=1e-9)
 
 
 def test_nonfinite_entries_are_counted_exactly() -> None:
     for size in (100, 10_000):
         x = np.ones(size, np.float32)
         x[:3], x[5], x[7] = np.nan, np.inf, -np.inf
-        row = dict(zip(COLUMNS, moments([Reading(tf.constant(x))]).numpy()[0], strict=True))
+        (row,) = rows_of(moments([Reading(tf.constant(x))]))
         assert row["nonfinite"] == 5 and row["zeros"] == 0 and not np.isfinite(row["square_sum"])
 
 
 def test_zeros_are_counted_exactly_beyond_float32() -> None:
     """float32 counts to 2^24 only."""
     x = tf.zeros([5, 2**22 + 1])
-    assert moments([Reading.of(x)]).numpy()[0, COLUMNS.index("zeros")] == 5 * (2**22 + 1)
+    assert moments([Reading.of(x)])["zeros"][0] == 5 * (2**22 + 1)
 
 
 def test_masked_entries_count_in_nothing() -> None:
     random = np.random.default_rng(0)
     x, mask = random.normal(size=(6, 5, 40)).astype(np.float32), random.random((6, 5)) < 0.6
     x[~mask] = np.nan
-    row = moments([Reading.of(tf.constant(x), tf.constant(mask))]).numpy()[0]
-    assert row[0] == mask.sum() * 40
-    assert row[COLUMNS.index("square_sum")] == pytest.approx(np.square(x[mask].astype(np.float64)).sum(), rel=1e-6)
-    assert row[COLUMNS.index("zeros")] == 0
+    (row,) = rows_of(moments([Reading.of(tf.constant(x), tf.constant(mask))]))
+    assert row["count"] == mask.sum() * 40
+    assert row["square_sum"] == pytest.approx(np.square(x[mask].astype(np.float64)).sum(), rel=1e-6)
+    assert row["zeros"] == 0
 
 
 def test_half_precision_is_widened() -> None:
     x = tf.cast(tf.fill([100, 100], 300.0), tf.float16)  # the square of 300 overflows float16
-    assert moments([Reading.of(x)]).numpy()[0, COLUMNS.index("square_sum")] == pytest.approx(9e4 * 1e4)
+    assert moments([Reading.of(x)])["square_sum"][0].numpy() == pytest.approx(9e4 * 1e4)
 
 
 def test_histogram_counts_every_entry_once() -> None:
@@ -138,8 +167,9 @@ def test_histogram_counts_every_entry_once() -> None:
 
 def test_dormant() -> None:
     layers = Layers(np.array([4, 3, 2]))
-    shares = layers.dormant_fraction(np.array([1.0, 1.0, 0.01, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan]), 0.025)
-    assert shares[:2].tolist() == [0.5, 1.0] and np.isnan(shares[2])
+    values = np.array([[1.0, 1.0, 0.01, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan]])
+    shares = PerUnit(values, layers, np.array([0, 2, 3]), 4).share_below(0.025)
+    assert shares[0, [0, 2]].tolist() == [0.5, 1.0] and np.isnan(shares[0, [1, 3]]).all()
 
 
 @settings(deadline=None, max_examples=100)
@@ -154,7 +184,7 @@ def test_dead_is_silence_over_the_window(firing: list[list[bool]], window: int) 
         if i % 3 == 2:
             activity[3:] = np.nan
             del steps["b"]
-        shares = dict(zip("ab", history.dead_fraction(activity, step=10 * i), strict=True))
+        shares = dict(zip("ab", history.silent(activity, step=10 * i) / [3, 2], strict=True))
         for path, row in steps.items():
             seen[path].append((10 * i, row))
             last = np.array([row for _, row in seen[path][-window:]])
@@ -180,34 +210,37 @@ def test_through_depth() -> None:
     assert np.isnan(through_depth(np.array([[1.0]]))["depth_ratio"]).all()
 
 
+def through_depth(signal: Any) -> dict[str, Any]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {f.__name__: f({"depth.signal_rms": signal}) for f in (depth_ratio, decay_factor)}
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("shape", [(None, 40), (None, 5, 8), (None, 3000)])
 def test_batches_of_unknown_length(shape: tuple[Any, ...], compiled: bool) -> None:
     """Small examples are joined, though one batch be longer than another and one of them need float64."""
     random = np.random.default_rng(0)
     spec = tf.TensorSpec(shape, tf.float32)
-    function = tf.function(
-        lambda a, b, c: moments([Reading.of(x) for x in (a, b, c)], compiled), [spec] * 3, jit_compile=compiled
-    )
+    function = measured(compiled, Reading.of, [spec] * 3)
     for scales in ((1.0, 1.0, 1.0), (1.0, 1e-25, 1.0)):
         arrays = [
             (scale * random.normal(size=(length, *shape[1:]))).astype(np.float32)
             for length, scale in zip((7, 3, 20), scales, strict=True)
         ]
         arrays[2][random.random(arrays[2].shape) < 0.3] = 0
-        for row, x in zip(function(*map(tf.constant, arrays)).numpy(), arrays, strict=True):
+        for row, x in zip(function(*map(tf.constant, arrays)), arrays, strict=True):
             agree(row, x)
     broken = arrays[0].copy()
     broken[2, 3] = np.nan
-    rows = function(*map(tf.constant, [broken, *arrays[1:]])).numpy()
-    assert rows[0, COLUMNS.index("nonfinite")] == np.isnan(broken).sum() and rows[1:, COLUMNS.index("nonfinite")].sum() == 0
+    nonfinite = [row["nonfinite"] for row in function(*map(tf.constant, [broken, *arrays[1:]]))]
+    assert nonfinite == [np.isnan(broken).sum(), 0, 0]
 
 
 def test_what_is_at_hand_is_not_computed_again_and_gives_the_same() -> None:
     x = np.maximum(np.random.default_rng(0).normal(size=(6, 20, 50)), 0).astype(np.float32)
     tensor = tf.constant(x)
     helped = Reading(tensor, magnitude=tensor, total=tf.reduce_sum(tensor))
-    for row in moments([helped, Reading(tensor)]).numpy():
+    for row in rows_of(moments([helped, Reading(tensor)])):
         agree(row, x)
 
 

@@ -63,7 +63,7 @@ def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
         raise collector.failures[0]
     raw = packing.unpack(np.asarray(packed)[None])
     run = Run(facts.schema(rows, raw))
-    Recorder(run, None, 1, rows.owners).record([Taken(0, time.time(), raw)])
+    Recorder(run, None, window=1, owners=rows.owners).record([Taken(0, time.time(), raw)])
     run.facts |= facts.settings(model) | progress.aims(model)
     if run.overall("dead_fraction")[0] > 0:
         seen = counted(int(run.overall("examples")[0]), "example")

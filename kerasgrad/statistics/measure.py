@@ -2,51 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from kerasgrad.observation import LayerSeen, Observation, Part
+from kerasgrad.catalogue.moments import ACTIVATION, GRADIENT, NORMS, SATURATED, SIGNAL, STEP
+from kerasgrad.catalogue.of_layers import SATURATION
+from kerasgrad.catalogue.statistic import OF_LAYERS, OF_VARIABLES, Moment
+from kerasgrad.observation import LayerSeen, Observation, Part, VariableSeen
 from kerasgrad.statistics import histogram
-from kerasgrad.statistics.joined import Joined, by_width
-from kerasgrad.statistics.moments import COLUMNS, moments, square_sums
+from kerasgrad.statistics.columns import Columns
+from kerasgrad.statistics.moments import merge_rows, moments, square_sums
+from kerasgrad.statistics.outputs import Output, outputs_of, units
+from kerasgrad.statistics.own_moments import Measurable, Previous, own_moment
 from kerasgrad.statistics.readings import Reading, count_true, counted, spread
-
-GRADIENT_COLUMNS = (*COLUMNS, "clipped_square_sum", "weight_square_sum", "update_square_sum")
-SIGNAL_COLUMNS = ("signal_count", "signal_square_sum", "saturated")
-LAYER_COLUMNS = (*COLUMNS, *SIGNAL_COLUMNS)
-OVERALL_COLUMNS = ("loss", "loss_scale", "learning_rate", "iteration", "examples")
-
-SATURATION = 0.97
-"""|tanh| beyond which a unit counts as saturated (Karpathy 2022)."""
 
 _NAN = float("nan")
 ABSENT = -1.0
 """In the place of a sum of squares that was not taken; NaN there is a NaN that was found."""
 
 
-def measure(observation: Observation, *, compiled: bool, histograms: bool) -> dict[str, Any]:
+def measure(
+    observation: Observation,
+    *,
+    compiled: bool,
+    histograms: bool,
+    own: Sequence[Moment] = (),
+    previous: Previous | None = None,
+) -> dict[str, Any]:
     """Raw moments of all that was seen.
 
     Args:
         observation: the step.
         compiled: whether XLA compiles the step, which rules out tensors whose size depends on data.
         histograms: whether to count gradients into bins as well.
+        own: moments besides those of every step.
+        previous: keeps what moments need of the step before.
 
     Returns:
-        float64 tensors: `variables [rows, GRADIENT_COLUMNS]`, `layers [rows, LAYER_COLUMNS]`, `overall
-        [OVERALL_COLUMNS]`; `units [2, units]`, per unit of every watched layer the sums of |a| and |s|;
-        `time/<row> [time, 2]`, per time step the count and sum of squares of the signal; `histogram [layers, bins]`.
-        What is missing is NaN, in the three last columns of the variables `ABSENT`.
+        float64. `Columns` by the keys of their moments: `variables` and `layers`, `[rows]` each, and `overall`. Tensors:
+        `units [2, units]`, per unit of every watched layer the sums of |a| and |s|; `time/<row> [time, 2]`, per time step
+        the count and sum of squares of the signal; `histogram [layers, bins]`. What is missing is NaN, of the sums of
+        squares of updates, weights and clipped gradients `ABSENT`.
     """
     gradients = [_values(v.gradient, compiled) for v in observation.variables]
-    outputs = _outputs(observation)
+    outputs = outputs_of(observation)
+    updates = [
+        None if v.after is None else Reading.of(v.after).tensor - Reading.of(v.before).tensor for v in observation.variables
+    ]
+    tensors = {
+        "gradient": gradients,
+        "clipped": [None if v.clipped is None else _values(v.clipped, compiled) for v in observation.variables],
+        "weight": [v.before for v in observation.variables],
+        "update": updates,
+    }
+    of_variables = [moment for moment in own if moment.quantity in OF_VARIABLES]
+    of_layers = [moment for moment in own if moment.quantity in OF_LAYERS]
     measured = {
-        "variables": _variables(observation, gradients, compiled),
-        "layers": _layers(observation, outputs, compiled),
-        "overall": _scalars([getattr(observation, name) for name in OVERALL_COLUMNS]),
-        "units": _units(observation, outputs),
+        "variables": _with_own(
+            _variables(observation, tensors, compiled),
+            of_variables,
+            _rows_of_variables(observation, tensors, of_variables, previous),
+        ),
+        "layers": _with_own(_layers(observation, outputs, compiled), of_layers, _rows_of_layers(outputs)),
+        "overall": Columns(_keys(STEP), _scalars([getattr(observation, moment.name) for moment in STEP])),
+        "units": units(observation, outputs),
     }
     for row, layer in enumerate(observation.layers):
         if layer.time_input is not None:
@@ -57,68 +78,8 @@ def measure(observation: Observation, *, compiled: bool, histograms: bool) -> di
     return measured
 
 
-@dataclass
-class Output:
-    """One part of a layer's output, ready to be measured.
-
-    Attributes:
-        activation: the output itself.
-        signal: the gradient that reached it, or None.
-        activity: per unit, the sum of |activation|, float64 `[units]`; None where units are not followed.
-        unit_signal: per unit, the sum of |signal|, likewise.
-    """
-
-    activation: Reading
-    signal: Reading | None
-    activity: Any = None
-    unit_signal: Any = None
-
-
-def _outputs(observation: Observation) -> list[list[Output]]:
-    """Reads every part of every layer, and what several statistics need of it only once."""
-    outputs = []
-    for layer in observation.layers:
-        signals = [None if part.signal is None else Reading.of(part.signal, part.mask) for part in layer.parts]
-        parts = [Output(Reading.of(p.output, p.mask), s) for p, s in zip(layer.parts, signals, strict=True)]
-        if layer.activation.nonnegative:
-            for part in parts:
-                part.activation.magnitude = part.activation.tensor
-        outputs.append(parts)
-    followed = [part for layer, parts in zip(observation.layers, outputs, strict=True) if watched(layer) for part in parts]
-    for output, sums in zip(followed, unit_sums([part.activation for part in followed]), strict=True):
-        output.activity = sums
-        if output.activation.magnitude is output.activation.tensor:
-            output.activation.total = tf.reduce_sum(sums)
-    with_signal = [part for part in followed if part.signal is not None]
-    for output, sums in zip(with_signal, unit_sums([p.signal for p in with_signal if p.signal is not None]), strict=True):
-        output.unit_signal = sums
-    return outputs
-
-
-def unit_sums(readings: list[Reading]) -> list[Any]:
-    """Sum of magnitudes for each unit.
-
-    Args:
-        readings: tensors `[..., units]` with known units; the magnitudes that this needs are left in them.
-
-    Returns:
-        For each, float64 `[units]`.
-    """
-    flat = []
-    for reading in readings:
-        tensor = reading.tensor
-        if tensor.shape.rank > 2:
-            # Within each example first, which runs at memory speed; those sums are few and are added in float64.
-            if reading.magnitude is None:
-                reading.magnitude = tf.abs(tensor)
-            tensor = tf.reduce_sum(reading.magnitude, axis=list(range(1, tensor.shape.rank - 1)))
-        flat.append(tf.reshape(tensor, [-1, tensor.shape[-1]]))
-    sums: list[Any] = [None] * len(flat)
-    for same in by_width({i: int(tensor.shape[-1]) for i, tensor in enumerate(flat)}):
-        joined = Joined.of([flat[i] for i in same])
-        for i, row in zip(same, tf.unstack(joined.sum(tf.abs(tf.cast(joined.rows, tf.float64)))), strict=True):
-            sums[i] = row
-    return sums
+def _keys(moments: Iterable[Moment]) -> tuple[str, ...]:
+    return tuple(moment.key for moment in moments)
 
 
 def _values(gradient: Any, compiled: bool) -> Any:
@@ -133,20 +94,60 @@ def _values(gradient: Any, compiled: bool) -> Any:
     return tf.math.unsorted_segment_sum(rows, positions, tf.reduce_max(tf.concat([positions, [-1]], 0)) + 1)
 
 
-def _variables(observation: Observation, gradients: list[Any], compiled: bool) -> Any:
-    seen = observation.variables
-    columns = _scattered(moments([Reading.of(g) for g in gradients if g is not None], compiled), gradients)
-    count, zeros = columns[:, COLUMNS.index("count")], columns[:, COLUMNS.index("zeros")]
-    sizes = tf.constant([float(v.size) for v in seen], tf.float64)
+def _variables(observation: Observation, tensors: Mapping[str, list[Any]], compiled: bool) -> Columns:
+    gradients = tensors["gradient"]
+    found = moments([Reading.of(g) for g in gradients if g is not None], compiled)
+    columns = Columns(found.keys, _scattered(found.values, gradients))
+    sizes = tf.constant([float(v.size) for v in observation.variables], tf.float64)
     # Rows that a sparse gradient leaves out are zeros.
-    counts = tf.stack([sizes, zeros + sizes - count], axis=1)
-    clipped = [None if v.clipped is None else _values(v.clipped, compiled) for v in seen]
-    updates = [None if v.after is None else Reading.of(v.after).tensor - Reading.of(v.before).tensor for v in seen]
-    norms = [
-        _scattered(square_sums([Reading.of(t) for t in tensors if t is not None], compiled)[:, 1:], tensors, ABSENT)
-        for tensors in (clipped, [v.before for v in seen], updates)
-    ]
-    return tf.concat([counts, columns[:, 2:], *norms], axis=1)
+    counts = {"count": sizes, "zeros": columns["zeros"] + sizes - columns["count"]}
+    of_gradient = tf.stack([counts[key] if key in counts else columns[key] for key in columns.keys], axis=1)
+    norms = [_square_sum(tensors[moment.quantity], compiled) for moment in NORMS]
+    return Columns(_keys((*GRADIENT, *NORMS)), tf.concat([of_gradient, *norms], axis=1))
+
+
+def _square_sum(tensors: list[Any], compiled: bool) -> Any:
+    found = square_sums([Reading.of(t) for t in tensors if t is not None], compiled)
+    return _scattered(found["square_sum"][:, None], tensors, ABSENT)
+
+
+def _rows_of_variables(
+    observation: Observation, tensors: Mapping[str, list[Any]], own: Sequence[Moment], previous: Previous | None
+) -> dict[str, list[list[Measurable]]]:
+    """For the quantities that moments ask for, the tensor of each variable, with what it was in the step before."""
+    kept = {moment.quantity for moment in own if moment.previous}
+    rows: dict[str, list[list[Measurable]]] = {}
+    for quantity in {moment.quantity for moment in own}:
+        rows[quantity] = []
+        for row, (tensor, variable) in enumerate(zip(tensors[quantity], observation.variables, strict=True)):
+            before = None
+            if quantity in kept and previous is not None:
+                tensor = _dense(tensor, variable, quantity)
+                before = previous.exchange(quantity, row, tensor)
+            rows[quantity].append([] if tensor is None else [Measurable(Reading.of(tensor), variable.size, before)])
+    return rows
+
+
+def _dense(tensor: Any, variable: VariableSeen, quantity: str) -> Any:
+    """A tensor of the variable's own shape, as a step can be compared with the next: zeros where there is none."""
+    if tensor is None:
+        return tf.zeros_like(variable.before)
+    sparse = getattr(variable, quantity) if quantity in ("gradient", "clipped") else tensor
+    return tf.convert_to_tensor(sparse)
+
+
+def _rows_of_layers(outputs: list[list[Output]]) -> dict[str, list[list[Measurable]]]:
+    return {
+        "activation": [[Measurable(part.activation) for part in parts] for parts in outputs],
+        "signal": [[Measurable(part.signal) for part in parts if part.signal is not None] for parts in outputs],
+    }
+
+
+def _with_own(columns: Columns, own: Sequence[Moment], rows: Mapping[str, list[list[Measurable]]]) -> Columns:
+    if not own:
+        return columns
+    added = tf.stack([own_moment(moment, rows[moment.quantity]) for moment in own], axis=1)
+    return Columns((*columns.keys, *_keys(own)), tf.concat([columns.values, added], axis=1))
 
 
 def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
@@ -163,7 +164,7 @@ def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
     return tf.gather(tf.concat([missing, rows], axis=0), positions)
 
 
-def _layers(observation: Observation, outputs: list[list[Output]], compiled: bool) -> Any:
+def _layers(observation: Observation, outputs: list[list[Output]], compiled: bool) -> Columns:
     each = [(row, output) for row, parts in enumerate(outputs) for output in parts]
     signals = [(row, output.signal) for row, output in each if output.signal is not None]
     columns = [
@@ -171,20 +172,23 @@ def _layers(observation: Observation, outputs: list[list[Output]], compiled: boo
         _by_layer(square_sums([signal for _, signal in signals], compiled), [row for row, _ in signals], len(outputs)),
     ]
     saturated = [_saturated(layer) for layer in observation.layers]
-    return tf.concat([*columns, _scalars(saturated)[:, None]], axis=1)
+    keys = _keys((*ACTIVATION, *SIGNAL, *SATURATED))
+    return Columns(keys, tf.concat([*columns, _scalars(saturated)[:, None]], axis=1))
 
 
-def _by_layer(each: Any, rows: list[int], layers: int) -> Any:
+def _by_layer(each: Columns, rows: list[int], layers: int) -> Any:
     """Numbers of all parts of each layer together: sums add up, the largest magnitude is that of all; NaN without parts."""
     if rows == list(range(layers)):  # one tensor each, as in most models
-        return each
+        return each.values
     if not rows:
-        return tf.fill([layers, each.shape[1]], tf.constant(_NAN, tf.float64))
-    merged = tf.math.unsorted_segment_sum(each, rows, layers)
-    if each.shape[1] == len(COLUMNS):
-        largest = tf.math.unsorted_segment_max(each[:, -1:], rows, layers)
-        merged = tf.concat([merged[:, :-1], largest], axis=1)
-    return _blank(merged, set(range(layers)) - set(rows))
+        return tf.fill([layers, len(each.keys)], tf.constant(_NAN, tf.float64))
+    merged = merge_rows(
+        {key: each[key] for key in each.keys},
+        ("largest",),
+        lambda values: tf.math.unsorted_segment_sum(values, rows, layers),
+        lambda values: tf.math.unsorted_segment_max(values, rows, layers),
+    )
+    return _blank(tf.stack([merged[key] for key in each.keys], axis=1), set(range(layers)) - set(rows))
 
 
 def _blank(rows: Any, missing: set[int]) -> Any:
@@ -205,26 +209,6 @@ def _saturated(layer: LayerSeen) -> Any:
             flat &= spread(part.mask, flat)
         total += count_true(flat)
     return total
-
-
-def watched(layer: LayerSeen) -> bool:
-    """Whether units of the layer are followed one by one."""
-    return layer.activation.watched and layer.units > 0
-
-
-def _units(observation: Observation, outputs: list[list[Output]]) -> Any:
-    followed = [(layer.units, parts) for layer, parts in zip(observation.layers, outputs, strict=True) if watched(layer)]
-    if not followed:
-        return tf.zeros([2, 0], tf.float64)
-    activity = [_added([output.activity for output in parts], units) for units, parts in followed]
-    signal = [_added([output.unit_signal for output in parts], units) for units, parts in followed]
-    return tf.stack([tf.concat(activity, axis=0), tf.concat(signal, axis=0)])
-
-
-def _added(sums: list[Any], units: int) -> Any:
-    """What all parts of a layer add up to, for each unit; NaN where there is nothing to add."""
-    given = [s for s in sums if s is not None]
-    return tf.add_n(given) if given else tf.fill([units], tf.constant(_NAN, tf.float64))
 
 
 def _over_time(part: Part) -> Any:

@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from kerasgrad.statistics.columns import Columns
+
 
 class Packing:
     """Packs named tensors into a vector and takes it apart again.
@@ -17,16 +19,20 @@ class Packing:
 
     def __init__(self) -> None:
         self._shapes: dict[str, tuple[Any, ...]] = {}
+        self._keys: dict[str, tuple[str, ...]] = {}
 
-    def pack(self, tensors: dict[str, Any]) -> Any:
+    def pack(self, measured: dict[str, Any]) -> Any:
         """Lays tensors end to end.
 
         Args:
-            tensors: float64, by name; of each the first axis alone may be of a length that only the run knows.
+            measured: float64 tensors or `Columns` of them, by name; of each the first axis alone may be of a length that
+                only the run knows.
 
         Returns:
             float64 `[entries]`; where a length was unknown it stands before its tensor.
         """
+        self._keys = {name: value.keys for name, value in measured.items() if isinstance(value, Columns)}
+        tensors = {name: value.values if isinstance(value, Columns) else value for name, value in measured.items()}
         self._shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         pieces = []
         for tensor in tensors.values():
@@ -35,21 +41,23 @@ class Packing:
             pieces.append(tf.reshape(tensor, [-1]))
         return tf.concat(pieces, axis=0)
 
-    def unpack(self, packed: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    def unpack(self, packed: NDArray[np.float64]) -> dict[str, Any]:
         """Takes vectors apart.
 
         Args:
             packed: `[replicas, entries]`, what `pack` gave on each of them.
 
         Returns:
-            The arrays by name, with the replicas on the leading axis, as views.
+            By name the arrays, or `Columns` of them, with the replicas on the leading axis, as views.
         """
-        arrays, start = {}, 0
+        arrays: dict[str, Any] = {}
+        start = 0
         for name, known in self._shapes.items():
             shape = list(known)
             if shape and shape[0] is None:
                 shape[0], start = int(packed[0, start]), start + 1
             stop = start + int(np.prod(shape))
-            arrays[name] = packed[:, start:stop].reshape(len(packed), *shape)
+            array = packed[:, start:stop].reshape(len(packed), *shape)
+            arrays[name] = Columns(self._keys[name], array) if name in self._keys else array
             start = stop
         return arrays

@@ -2,183 +2,192 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasgrad.statistics.measure import ABSENT, GRADIENT_COLUMNS, LAYER_COLUMNS, OVERALL_COLUMNS
-from kerasgrad.statistics.moments import COLUMNS
+from kerasgrad.catalogue import MEASURED, Of, Statistic
+from kerasgrad.catalogue.moments import NORMS
+from kerasgrad.catalogue.statistic import Merge
+from kerasgrad.statistics.columns import Columns
+from kerasgrad.statistics.measure import ABSENT
 
 Array = NDArray[np.float64]
+Moments = dict[str, Any]
 
-_GRADIENT = {name: i for i, name in enumerate(GRADIENT_COLUMNS)}
-_NORMS = slice(len(COLUMNS), None)  # clipped, weight, update: where one was not taken it is ABSENT
-_EXAMPLES = OVERALL_COLUMNS.index("examples")
-_LAYER = {name: i for i, name in enumerate(LAYER_COLUMNS)}
+_NORMS = tuple(moment.key for moment in NORMS)
 
 
-def merge_replicas(name: str, values: Array) -> Array:
+def merge_replicas(name: str, values: Any, merges: Mapping[str, Merge]) -> Any:
     """Adds up what the replicas of a strategy saw.
 
     Args:
         name: of the tensor, see `measure.measure`.
-        values: `[replicas, ...]`.
+        values: `[replicas, ...]`, or columns of that.
+        merges: how each moment is merged, by key.
 
     Returns:
-        The array without that axis. Gradients, the loss and the scalars are the same on every replica already, but for
-        the number of examples.
+        The same without that axis. Gradients, weights and updates are the same on every replica already.
     """
-    if name == "units" or name.startswith("time/"):
+    if name in ("variables", "histogram"):
+        return Columns(values.keys, values.values[0]) if isinstance(values, Columns) else np.asarray(values[0])
+    if not isinstance(values, Columns):
         return np.asarray(values.sum(axis=0))
-    if name == "overall":
-        merged = np.array(values[0])
-        merged[_EXAMPLES] = values[:, _EXAMPLES].sum()
-        return merged
-    if name != "layers":
-        return np.asarray(values[0])
-    merged = np.asarray(values.sum(axis=0))
-    merged[:, _LAYER["largest"]] = values[:, :, _LAYER["largest"]].max(axis=0)
-    return merged
+    merged = np.array(values.values.sum(axis=0))
+    for column, key in enumerate(values.keys):
+        if merges[key] == "max":
+            merged[..., column] = values.values[..., column].max(axis=0)
+        elif merges[key] == "same":
+            merged[..., column] = values.values[0, ..., column]
+    return Columns(values.keys, merged)
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """The statistics of some samples, by name: `[samples, rows]`, and `[samples]` for the whole model."""
-
-    variable: dict[str, Array]
-    layer: dict[str, Array]
-    overall: dict[str, Array]
+def merges_of(statistics: Iterable[Statistic]) -> dict[str, Merge]:
+    """How each moment is merged, by key: those of every step, and those that statistics bring with them."""
+    own = {moment.key: moment.merge for statistic in statistics for moment in statistic.own}
+    return {key: moment.merge for key, moment in MEASURED.items()} | own
 
 
-def statistics(columns: Array, layers: Array, scalars: Array, owners: NDArray[np.int64]) -> Statistics:
-    """Computes every statistic that needs no memory of earlier samples, for some samples at once.
+@dataclass
+class Table:
+    """The moments of some samples, by row: what statistics are finished from.
+
+    Attributes:
+        variable: by key `[samples, variables]`.
+        layer: by key `[samples, layers]`; those of a layer's variables are merged.
+        overall: by key `[samples]`; those of all variables are merged.
+        overflow: samples whose update loss scaling threw away, bool `[samples]`.
+    """
+
+    variable: Moments
+    layer: Moments
+    overall: Moments
+    overflow: NDArray[np.bool_]
+
+    def of(self, rows: Of) -> Moments:
+        """The moments of one kind of row."""
+        return {"variable": self.variable, "layer": self.layer, "overall": self.overall}[rows]
+
+
+def tabulate(raws: Sequence[Mapping[str, Any]], owners: NDArray[np.int64], merges: Mapping[str, Merge]) -> Table:
+    """Puts the moments of some samples together by row.
 
     Args:
-        columns: raw moments of the variables, `[samples, rows, GRADIENT_COLUMNS]`.
-        layers: those of the layers, `[samples, rows, LAYER_COLUMNS]`.
-        scalars: `[samples, OVERALL_COLUMNS]`.
+        raws: samples, each as `measure` gives it, without replicas.
         owners: layer row of each variable in ascending order, -1 for none.
+        merges: how each moment is merged, by key.
 
     Returns:
-        The statistics. After a loss-scale overflow those of gradients and signals are NaN: the optimizer threw the
-        gradients away, and they say nothing about the model.
+        The table. After a loss-scale overflow the moments of gradients and signals are NaN: the optimizer threw those away,
+        and they say nothing about the model.
     """
-    overall = {name: scalars[:, i].copy() for i, name in enumerate(OVERALL_COLUMNS)}
-    overflow = _overflowed(columns, overall["loss_scale"])
+    variables, layers, overall = (
+        {key: np.stack([raw[name][key] for raw in raws]) for key in raws[0][name]}
+        for name in ("variables", "layers", "overall")
+    )
+    overflow = _overflowed(variables, overall["step.loss_scale"])
     if overflow.any():
-        columns, layers = columns.copy(), layers.copy()
-        columns[overflow, :, : len(COLUMNS)] = np.nan
-        columns[overflow, :, _GRADIENT["clipped_square_sum"]] = ABSENT
-        layers[overflow, :, _LAYER["signal_square_sum"]] = np.nan
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        together = _merged(columns, np.zeros(len(owners), np.int64), 1)
-        variable = _of_gradients(columns)
-        layer = _of_gradients(_merged(columns, owners, layers.shape[1])) | _of_layers(layers)
-        overall["gradient_norm"] = np.sqrt(together[:, 0, _GRADIENT["square_sum"]])
-        overall["loss_scale_overflow"] = overflow.astype(float)
-        overall["loss_scale"][np.isnan(overall["loss_scale"])] = 1.0
-        overall |= through_depth(layer["signal_rms"][:, np.unique(owners[owners >= 0])])
-    return Statistics(variable, layer, overall)
+        for key in (*variables, *layers):
+            if key.startswith(("gradient.", "signal.")):
+                (variables if key in variables else layers)[key][overflow] = np.nan
+        variables["clipped.square_sum"][overflow] = ABSENT
+    count = layers["activation.count"].shape[1]
+    by_layer = _present(_merged(variables, owners, count, merges)) | layers
+    whole = _present(_merged(variables, np.zeros(len(owners), np.int64), 1, merges))
+    overall |= {key: values[:, 0] for key, values in whole.items()} | {"step.overflow": overflow.astype(float)}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        signal = np.sqrt(layers["signal.square_sum"] / layers["signal.count"])
+    overall["depth.signal_rms"] = signal[:, np.unique(owners[owners >= 0])]
+    return Table(_present(variables), by_layer, overall, overflow)
 
 
-def _overflowed(columns: Array, loss_scale: Array) -> NDArray[np.bool_]:
+def _present(moments: Moments) -> Moments:
+    """NaN in the place of sums that were not taken."""
+    return {key: np.where(v == ABSENT, np.nan, v) if key in _NORMS else v for key, v in moments.items()}
+
+
+def _overflowed(variables: Moments, loss_scale: Array) -> NDArray[np.bool_]:
     """Whether loss scaling skipped the update: a gradient was not finite, and no weight moved."""
-    bad = np.nansum(columns[:, :, _GRADIENT["nonfinite"]], axis=1) > 0
-    updates = columns[:, :, _GRADIENT["update_square_sum"]]
+    bad = np.nansum(variables["gradient.nonfinite"], axis=1) > 0
+    updates = variables["update.square_sum"]
     moved = ((updates != ABSENT) & (updates != 0)).any(axis=1)
     return np.asarray(~np.isnan(loss_scale) & bad & ~moved)
 
 
-def _merged(columns: Array, owners: NDArray[np.int64], layers: int) -> Array:
-    """One row for all variables of each layer: of each column what those have that have it, a NaN among them included."""
-    merged = np.full((len(columns), layers, columns.shape[2]), np.nan)
-    merged[:, :, _NORMS] = ABSENT
+def _merged(variables: Moments, owners: NDArray[np.int64], layers: int, merges: Mapping[str, Merge]) -> Moments:
+    """One row for all variables of each layer: of each moment what those have that have it, a NaN among them included."""
     owned = owners >= 0
-    if not owned.any():
-        return merged
-    columns, rows = columns[:, owned], owners[owned]
+    rows = owners[owned]
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
-    has_gradient = ~np.isnan(columns[:, :, [_GRADIENT["zeros"]]])
-    has_norm = columns[:, :, _NORMS] != ABSENT
-    largest = _GRADIENT["largest"]
-    for part, present, how, blank, missing in (
-        (slice(0, largest), has_gradient, np.add, 0.0, np.nan),
-        (slice(largest, largest + 1), has_gradient, np.maximum, 0.0, np.nan),
-        (_NORMS, has_norm, np.add, 0.0, ABSENT),
-    ):
-        found = how.reduceat(np.where(present, columns[:, :, part], blank), starts, axis=1)
-        any_present = np.logical_or.reduceat(present, starts, axis=1)
-        merged[:, rows[starts], part] = np.where(any_present, found, missing)
+    merged = {}
+    for key, values in variables.items():
+        missing = ABSENT if key in _NORMS else np.nan
+        merged[key] = np.full((len(values), layers), missing)
+        if owned.any():
+            present = _has(variables, key)[:, owned]
+            how = np.maximum if merges[key] == "max" else np.add
+            blank = -np.inf if merges[key] == "max" else 0.0
+            found = how.reduceat(np.where(present, values[:, owned], blank), starts, axis=1)
+            any_present = np.logical_or.reduceat(present, starts, axis=1)
+            merged[key][:, rows[starts]] = np.where(any_present, found, missing)
     return merged
 
 
-def _norm(square_sum: Array) -> Array:
-    return np.sqrt(np.where(square_sum == ABSENT, np.nan, square_sum))
+def _has(variables: Moments, key: str) -> NDArray[np.bool_]:
+    """Which variables have a tensor of the kind that the moment is taken of."""
+    quantity = key.partition(".")[0]
+    if quantity == "gradient":
+        return np.asarray(~np.isnan(variables["gradient.zeros"]))
+    return np.asarray(variables[f"{quantity}.square_sum"] != ABSENT)
 
 
-def _of_gradients(columns: Array) -> dict[str, Array]:
-    count, zeros, nonfinite, square_sum, total, largest, clipped, weight, update = np.moveaxis(columns, 2, 0)
-    weight_norm, update_norm = _norm(weight), _norm(update)
-    return {
-        "gradient_norm": np.sqrt(square_sum),
-        "gradient_mean": total / count,
-        "gradient_std": _deviation(count, square_sum, total),
-        "gradient_max": largest,
-        "gradient_zeros": zeros / count,
-        "gradient_nonfinite": nonfinite,
-        "gradient_norm_clipped": _norm(clipped),
-        "weight_norm": weight_norm,
-        "update_norm": update_norm,
-        "update_ratio": np.where(weight_norm == 0, np.nan, update_norm / weight_norm),
-    }
+@dataclass
+class Finished:
+    """The statistics of some samples.
+
+    Attributes:
+        variable: by name `[samples, variables]`.
+        layer: by name `[samples, layers]`.
+        overall: by name `[samples]`.
+        failed: statistics of a user's own that could not be computed, and why.
+    """
+
+    variable: dict[str, Array] = field(default_factory=dict)
+    layer: dict[str, Array] = field(default_factory=dict)
+    overall: dict[str, Array] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def of(self, rows: Of) -> dict[str, Array]:
+        """The statistics of one kind of row."""
+        return {"variable": self.variable, "layer": self.layer, "overall": self.overall}[rows]
 
 
-def _of_layers(columns: Array) -> dict[str, Array]:
-    count, zeros, nonfinite, square_sum, total, largest, signal_count, signal, saturated = np.moveaxis(columns, 2, 0)
-    return {
-        "activation_mean": total / count,
-        "activation_std": _deviation(count, square_sum, total),
-        "activation_max": largest,
-        "activation_zeros": zeros / count,
-        "activation_nonfinite": nonfinite,
-        "signal_rms": np.sqrt(signal / signal_count),
-        "saturated_fraction": saturated / count,
-    }
-
-
-def _deviation(count: Array, square_sum: Array, total: Array) -> Array:
-    return np.asarray(np.sqrt(np.maximum(square_sum / count - np.square(total / count), 0.0)))
-
-
-def through_depth(signal: Array) -> dict[str, Array]:
-    """How the signal changes from the output back to the input.
+def finish(statistics: Iterable[Statistic], table: Table) -> Finished:
+    """Computes statistics from the moments of some samples.
 
     Args:
-        signal: `signal_rms` of the layers that own variables, in depth order, `[samples, layers]`.
+        statistics: which.
+        table: the moments; a statistic some of whose moments are not in it is left out.
 
     Returns:
-        `depth_ratio` and `decay_factor`, see the catalogue; NaN for fewer than two layers with a signal.
+        The statistics. One of a user's own that raises, or gives another shape, is NaN, and said to have failed.
     """
-    given = ~np.isnan(signal)
-    number = given.cumsum(axis=1)
-    total = given.sum(axis=1, keepdims=True)
-    quarter = np.maximum(1, total // 4)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean_squares = [
-            np.where(part, np.square(signal), 0.0).sum(axis=1) / part.sum(axis=1)
-            for part in (given & (number <= quarter), given & (number > total - quarter))
-        ]
-        ratio = np.where(mean_squares[1] > 0, np.sqrt(mean_squares[0]) / np.sqrt(mean_squares[1]), np.nan)
-        slope = _slope(np.where(np.isfinite(signal) & (signal > 0), np.log(signal), np.nan))
-    few = total[:, 0] < 2
-    return {"depth_ratio": np.where(few, np.nan, ratio), "decay_factor": np.where(few, np.nan, np.exp(-slope))}
-
-
-def _slope(values: Array) -> Array:
-    """Slope of the least-squares line through each row against its position; NaN entries are left out."""
-    given = ~np.isnan(values)
-    count = given.sum(axis=1, keepdims=True)
-    position = np.where(given, np.arange(values.shape[1], dtype=float), 0.0)
-    position = np.where(given, position - position.sum(axis=1, keepdims=True) / count, 0.0)
-    return np.asarray((position * np.where(given, values, 0.0)).sum(axis=1) / np.square(position).sum(axis=1))
+    finished = Finished()
+    for statistic in statistics:
+        moments = {key: value for key, value in table.of(statistic.of).items() if key in statistic.keys}
+        if len(moments) < len(statistic.keys):
+            continue
+        shape = next(np.shape(v) for v in table.of(statistic.of).values())
+        try:
+            with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+                values = np.array(statistic.finish({key: moments[key] for key in statistic.keys}), np.float64)
+            if values.shape != shape:
+                raise ValueError(f"`finish` gave shape {values.shape} in the place of {shape}")
+        except Exception as error:
+            finished.failed[f"{statistic.of} statistic {statistic.name}"] = f"its `finish` failed: {error!r}"
+            values = np.full(shape, np.nan)
+        finished.of(statistic.of)[statistic.name] = values
+    return finished

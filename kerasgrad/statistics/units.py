@@ -10,11 +10,6 @@ from numpy.typing import NDArray
 
 from kerasgrad.run import Units
 
-DORMANT = 0.025
-"""tau of Sokar et al. 2023 (they report 0, 0.025 and 0.1)."""
-DORMANT_SIGNAL = 0.01
-"""tau of GraMa for the magnitude of the signal."""
-
 
 class UnitHistory:
     """The memory behind `dead_fraction`: all units of all layers in one row, so that a sample is a few array operations.
@@ -40,7 +35,7 @@ class UnitHistory:
         self._last_sample = np.where(before, 0, -1)
         self._samples = (self.layers.sum(before) > 0).astype(np.int64)
 
-    def dead_fraction(self, activity: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    def silent(self, activity: NDArray[np.float64], step: int) -> NDArray[np.float64]:
         """Takes in one sample.
 
         Args:
@@ -48,8 +43,8 @@ class UnitHistory:
             step: the sample's step.
 
         Returns:
-            For each layer, the share of units that fired for no example of the last `window` samples; NaN if there was
-            nothing to see.
+            For each layer, how many units fired for no example of the last `window` samples; NaN if there was nothing to
+            see.
         """
         seen = np.ones(len(self.units), bool)
         if np.isnan(activity).any():
@@ -64,7 +59,7 @@ class UnitHistory:
         for known, is_seen in zip(self.units, seen.tolist(), strict=True):
             known.samples += is_seen
         silent = self._last_sample < np.maximum(0, self._each(self._samples) - self.window)
-        return np.where(seen, self.layers.mean(silent), np.nan)
+        return np.where(seen, self.layers.sum(silent), np.nan)
 
     def _each(self, values: NDArray[Any]) -> Any:
         """The value of each unit's layer; one for all where they are the same, as they mostly are."""
@@ -88,32 +83,56 @@ class Layers:
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """One value of each layer, for each of its units."""
-        return np.repeat(values, self.counts)
+        return np.repeat(values, self.counts, axis=-1)
 
     def sum(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Sum over the units of each layer."""
+        """Sum over the units of each layer, `[..., units]` to `[..., layers]`."""
         starts = np.cumsum(self.counts) - self.counts
         wide = np.int64 if values.dtype == bool else values.dtype
-        return np.add.reduceat(values, starts, dtype=wide) if len(starts) else np.zeros(0, wide)
+        if not len(starts):
+            return np.zeros((*values.shape[:-1], 0), wide)
+        return np.add.reduceat(values, starts, axis=-1, dtype=wide)
 
     def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Mean over the units of each layer."""
         return np.asarray(self.sum(values) / self.counts)
 
-    def dormant_fraction(self, magnitude: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+
+@dataclass(frozen=True)
+class PerUnit:
+    """A magnitude of every unit that is followed, over some samples.
+
+    Attributes:
+        values: sum or mean of |a| or |s|, `[samples, units of all layers]`.
+        layers: where the units of each layer lie.
+        rows: row of each of these layers among all.
+        count: number of all rows.
+    """
+
+    values: NDArray[np.float64]
+    layers: Layers
+    rows: NDArray[np.int64]
+    count: int
+
+    def share_below(self, threshold: float) -> NDArray[np.float64]:
         """Share of each layer's units whose magnitude is at most `threshold` of the layer's mean.
 
         Args:
-            magnitude: sum or mean of |a| or |s| for each unit, `[units of all layers]`.
-            threshold: `DORMANT` or `DORMANT_SIGNAL`.
+            threshold: such as `catalogue.of_layers.DORMANT`.
 
         Returns:
-            The shares; 1 where all are zero, NaN where any is NaN.
+            `[samples, rows]`: 1 where all are zero, NaN where any is NaN and in rows without such units.
 
         References:
             Sokar et al. 2023, The dormant neuron phenomenon in deep reinforcement learning, definition 3.1.
         """
-        mean = self.mean(magnitude)
+        mean = self.layers.mean(self.values)
         with np.errstate(invalid="ignore"):
-            dormant = self.mean(magnitude <= threshold * self.spread(mean))
-        return np.where(np.isnan(mean), np.nan, dormant)
+            low = self.layers.mean(self.values <= threshold * self.layers.spread(mean))
+        return self.in_rows(np.where(np.isnan(mean), np.nan, low))
+
+    def in_rows(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is known of these layers, `[samples, layers]`, among all rows; NaN in the others."""
+        found = np.full((len(values), self.count), np.nan)
+        found[:, self.rows] = values
+        return found
