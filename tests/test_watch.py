@@ -182,7 +182,7 @@ def test_an_error_of_the_loop_comes_through_and_the_run_is_kept(tmp_path: Path) 
     with pytest.raises(tf.errors.InvalidArgumentError), kerasgrad.watch(case.model, tmp_path, update_freq=1, verbose=0) as w:
         w.step(step, x, y)
         w.step(step, x, y + 99)
-    assert len(kerasgrad.Run.load(tmp_path)) == 1 and not kerasgrad.taps.seams._undo
+    assert len(kerasgrad.Run.load(tmp_path)) == 1 and not kerasgrad.taps.seams.joints._undo
     with pytest.raises(ValueError, match="mine"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
 
         def failing(x: Any) -> Any:

@@ -93,6 +93,7 @@ def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
         "not_examined": not_examined(rows),
         "output_layer": rows.output,
         "losses": rows.losses,
+        "stale_trainable": rows.stale,
     }
 
 
