@@ -73,8 +73,8 @@ class Finding:
         """What was measured against what, and on how much it rests."""
         parts = []
         if self.quantity:
-            against = "" if math.isnan(self.threshold) else f" (threshold {_number(self.threshold)})"
-            parts.append(f"{self.quantity} {_number(self.measured)}{against}")
+            against = "" if math.isnan(self.threshold) else f" (threshold {rounded(self.threshold)})"
+            parts.append(f"{self.quantity} {rounded(self.measured)}{against}")
         if self.samples:
             parts.append(counted(self.samples, "sample"))
         return "; ".join(parts)
@@ -200,7 +200,11 @@ def _plain(value: Any) -> Any:
     return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _number(value: float) -> str:
-    """Three significant digits."""
-    plain = math.isfinite(value) and (value == 0 or 1e-3 <= abs(value) < 1e5)
-    return f"{value:.3g}" if plain or not math.isfinite(value) else f"{value:.1e}"
+def rounded(value: float) -> str:
+    """A number as it is written everywhere: three significant digits, `1.2e-05` where it is below 0.001 or from 100,000."""
+    size = abs(value)
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.3g}"
+    if not 1e-3 <= size < 99_999.5:
+        return f"{value:.1e}"
+    return f"{value:.0f}" if size >= 999.5 else f"{value:.3g}"

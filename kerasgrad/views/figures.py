@@ -13,7 +13,7 @@ from kerasgrad import catalogue
 from kerasgrad.run import Run
 from kerasgrad.views import cells
 from kerasgrad.views.cells import BAD, COLORS, NOT_EXAMINED, TICKS
-from kerasgrad.views.text import cropped, short
+from kerasgrad.views.labels import labels
 
 ROW_INCHES = 0.16
 NAME_LENGTH = 28
@@ -226,8 +226,8 @@ def by_depth(width: float, layers: tuple[str, ...]) -> tuple[Any, Any]:
     figure, axes = blank(width, len(layers))
     every = max(1, -(-len(layers) // TICKS))
     rows = range(0, len(layers), every)
-    names = short(layers)
+    names = labels(layers, NAME_LENGTH)
     # A dollar sign would begin a formula.
-    axes.set_yticks(rows, [cropped(names[row], NAME_LENGTH).replace("$", r"\$") for row in rows], fontsize=7)
+    axes.set_yticks(rows, [names[row].replace("$", r"\$") for row in rows], fontsize=7)
     axes.set_ylim(len(layers) - 0.5, -0.5)
     return figure, axes

@@ -12,6 +12,8 @@ import numpy as np
 from kerasgrad.finding import Diagnosis, Finding
 from kerasgrad.run import Run
 from kerasgrad.views import charts, text, vendor
+from kerasgrad.views.labels import labels
+from kerasgrad.views.writing import harmless
 
 _FILES = Path(__file__).parent
 MOST_LAYERS = 60
@@ -35,7 +37,7 @@ def page(run: Run, diagnosis: Diagnosis | None = None) -> str:
         _findings(diagnosis),
         "<p class=where>In the maps red is NaN or infinite, grey was not examined.</p>" if figures else "",
         *(f"<h2>{_escape(title)}</h2><div class=plot id=plot{i}></div>" for i, title in enumerate(figures)),
-        f"<h2>Layers</h2><pre>{_escape(text.report(run))}</pre>",
+        f"<h2>Layers</h2><pre>{_escape(text.report(run, text.WIDTH))}</pre>",
     ]
     # In a script element only "</" and "<!--" mean anything; JSON may write any character as its number.
     data = json.dumps(list(figures.values()), allow_nan=False).replace("<", "\\u003c")
@@ -60,7 +62,7 @@ def table(run: Run) -> str:
     Returns:
         HTML without scripts.
     """
-    heading = "<br>".join(map(_escape, text.report(run).split("\n\n")[0].splitlines()))
+    heading = "<br>".join(map(_escape, text.report(run, text.WIDTH).split("\n\n")[0].splitlines()))
     if not len(run):
         return f"<p>{heading}</p>"
     newest = len(run) - 1
@@ -68,13 +70,13 @@ def table(run: Run) -> str:
     shown = [c for c in text.COLUMNS if not np.isnan(run.table(c[1], "layer")).all()]
     head = "".join(f"<th>{_escape(label)}</th>" for label, *_ in (("layer", ""), ("activation", ""), *shown))
     kept = _kept(len(run.layers))
-    rows = []
+    rows, names = [], labels(run.layers)
     for row in kept:
         values = [form(float(run.table(name, "layer")[newest, row])) for _, name, form, _ in shown]
         cells = "".join(f"<td style='text-align:right'>{_escape(value)}</td>" for value in values)
         width = 12 * len(text.bar(signal[row], signal))
         bar = f"<div style='background:#0072b2;height:10px;width:{width}px'></div>"
-        name = f"<td style='text-align:left'>{_escape(text.short(run.layers)[row])}</td>"
+        name = f"<td style='text-align:left'>{_escape(names[row])}</td>"
         rows.append(f"<tr>{name}<td>{_escape(run.schema.activations[row])}</td>{cells}<td>{bar}</td></tr>")
     body = f"<thead><tr>{head}<th>signal</th></tr></thead><tbody>{''.join(rows)}</tbody>"
     missing = len(run.layers) - len(kept)
@@ -120,4 +122,4 @@ def _finding(finding: Finding) -> str:
 
 
 def _escape(value: Any) -> str:
-    return html.escape(str(value))
+    return html.escape(harmless(str(value)))
