@@ -70,7 +70,7 @@ def activate(x: Any, activation: str, name: str) -> Any:
 def answer(units: int, *, activation: str | None = "softmax", name: str = "classes") -> Any:
     """The `Dense` layer that a model ends in, in float32 under mixed precision too.
 
-    In float16 a softmax rounds what is nearly sure to 0 and 1. Where that is wrong the loss is cut off, and its gradient is 0.
+    In float16 a softmax rounds what is nearly sure to 0 and 1; where that is wrong the loss is cut off and has no gradient.
     """
     narrow = keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16")
     return layers.Dense(units, activation=activation, dtype="float32" if narrow else None, name=name)
