@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, assemble, check, normalize
+from zoo.parts import NORMALIZATIONS, answer, assemble, check, normalize
 
 BLOCKS = 3
 
@@ -71,4 +71,4 @@ def densenet(
             x = layers.AveragePooling2D(2, padding="same", name=f"transition{block}.pool")(x)
     x = layers.ReLU(name="last.relu")(normalize(x, normalization, "last.norm"))
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return assemble(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name)
+    return assemble(inputs, answer(classes)(x), name)

@@ -89,6 +89,8 @@ VARIANTS: Mapping[str, Variant] = {
     "gru.sequence": _recurrent("gru", "an answer at each step", sequence=True),
     "gru.layer_norm": _recurrent("gru", "three, each normalised", depth=3, normalization="layer"),
     "cnn.small": Variant("cnn", {}, "two pairs of convolutions, as in Keras' first example"),
+    "lru.long": Variant("lru", {"radii": (0.999, 0.99999)}, "linear recurrent units that forget within 1,000 steps and more"),
+    "lru.short": Variant("lru", {"radii": (0.5, 0.9)}, "the same that forget within ten steps"),
     "resnet.cifar": _resnet("CIFAR style: three stages, shortcuts without parameters"),
     "resnet.pre_activation": _resnet("normalisation and ReLU before each convolution", version=2),
     "resnet.no_shortcut": _resnet("the same convolutions without shortcuts", shortcut=False),

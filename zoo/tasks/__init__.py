@@ -8,7 +8,7 @@ from zoo.tasks.digits import digits, digits_images, digits_sequence
 from zoo.tasks.downloads import cifar10, fashion_mnist, mnist, mnist_sequence, shakespeare
 from zoo.tasks.drawn import sentences, shapes
 from zoo.tasks.reviews import imdb
-from zoo.tasks.sequences import adding, copy_memory, modular_addition, seasonal, temporal_order
+from zoo.tasks.sequences import adding, copy_memory, modular_addition, recall, seasonal, temporal_order
 
 __all__ = [
     "adding",
@@ -22,6 +22,7 @@ __all__ = [
     "mnist",
     "mnist_sequence",
     "modular_addition",
+    "recall",
     "seasonal",
     "sentences",
     "shakespeare",

@@ -48,15 +48,15 @@ def _shapes(model: str, note: str) -> Training:
 
 
 def _imdb(model: str, note: str, **overrides: Any) -> Training:
+    shape = {"vocabulary": 10_000, "input_shape": (200,), "padding": True, **overrides}
     return Training(
-        model, "imdb", {"vocabulary": 10_000, "input_shape": (200,), **overrides}, {}, _optimizer("Adam", 1e-3), "one_cycle",
-        batch=64, epochs=5, target=Target(0.83, f"{KERAS}, on the last 200 words: 85 to 87 %"), note=note,
-        compiled=model.startswith("lstm"),
+        model, "imdb", shape, {}, _optimizer("Adam", 1e-3), "one_cycle", batch=64, epochs=5, note=note,
+        target=Target(0.83, f"{KERAS}, on the last 200 words: 85 to 87 %"), compiled=model.startswith("lstm"),
     )  # fmt: skip
 
 
 def _plays(model: str, note: str) -> Training:
-    shape = {"vocabulary": 65, "input_shape": (64,), "depth": 4, "width": 128, "heads": 4}
+    shape = {"vocabulary": 65, "input_shape": (64,), "depth": 4, "width": 128, "heads": 4, "epsilon": 1e-5}
     adam = _optimizer("AdamW", 1e-3, weight_decay=0.1, beta_2=0.99, global_clipnorm=1.0)
     return Training(
         model, "shakespeare", shape, {"length": 64, "examples": 30_000}, adam, "cosine_to_tenth", warm_up=100, batch=12,
