@@ -79,7 +79,7 @@ def recorded(samples: int, layers: int, of_layers: int, of_variables: int) -> di
         writer = events.Writer(path, schema, 60.0)
         for step in range(samples):
             layer, variable = rows("layer", of_layers, layers), rows("variable", of_variables, 2 * layers)
-            writer.sample(Sample(step, float(step), layer, variable, {}, {}, None))
+            writer.samples(Sample(step, float(step), layer, variable, {}, {}, None).as_batch())
         writer.close()
         size = sum(file.stat().st_size for file in path.iterdir())
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()

@@ -22,6 +22,7 @@ import tensorflow as tf
 from harness import MODELS, Case, Ratio, ScalarPerLayer, SecondTape, compiled, fit, keep, show
 
 import kerasgrad
+from kerasgrad.monitoring.overhead import Overhead
 
 CYCLE = 4
 """One step in so many is watched by each of two monitors; the two steps between are plain."""
@@ -43,15 +44,22 @@ def watched(case: Case, rounds: int, steps: int) -> tuple[float, dict[str, Ratio
         callbacks = list(monitors.values())
         fit(case, callbacks, 2 * CYCLE)
         for _ in range(rounds):
-            before = [(m._overhead._bookkeeping, m._overhead.samples) for m in monitors.values()]
+            before = [(costs(m)._bookkeeping, costs(m).samples) for m in monitors.values()]
             seconds = fit(case, callbacks, steps * CYCLE)
             kinds = (1 + np.arange(len(seconds))) % CYCLE  # the first step of a fit is left out
             plain.append(float(np.median(seconds[kinds % 2 == 0])))
             for kind, (name, monitor), (spent, samples) in zip((1, 3), monitors.items(), before, strict=True):
                 # What is read, added up, judged and written later belongs to the samples all the same.
-                later = (monitor._overhead._bookkeeping - spent) / (monitor._overhead.samples - samples)
+                later = (costs(monitor)._bookkeeping - spent) / (costs(monitor).samples - samples)
                 found[name].append((float(np.median(seconds[kinds == kind])) + later) / plain[-1])
     return 1e3 * float(np.median(plain)), {name: Ratio.of(ratios) for name, ratios in found.items()}
+
+
+def costs(monitor: kerasgrad.GradientMonitor) -> Overhead:
+    """What a monitor has measured of its own costs."""
+    if monitor._session is None:
+        raise RuntimeError("The monitor has watched no training yet.")
+    return monitor._session.overhead
 
 
 def one_pass(case: Case, repeats: int = 50) -> float:

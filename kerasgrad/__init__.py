@@ -14,7 +14,7 @@ from kerasgrad.version import __version__
 
 # Public names and where they live; fetched when first asked for, so that nothing here loads TensorFlow.
 _NAMES = {
-    "GradientMonitor": "kerasgrad.monitor",
+    "GradientMonitor": "kerasgrad.monitoring.callback",
     "Run": "kerasgrad.run",
     "audit": "kerasgrad.probes",
     "catalogue": "kerasgrad.catalogue",
@@ -24,13 +24,13 @@ _NAMES = {
     "linear_probe": "kerasgrad.probes",
     "lr_range": "kerasgrad.probes",
     "measure": "kerasgrad.probes",
-    "prescribe": "kerasgrad.prescribing",
+    "prescribe": "kerasgrad.remedies.prescribing",
     "remedies": "kerasgrad.remedies",
     "rules": "kerasgrad.rules",
-    "schedule": "kerasgrad.taps.schedule",
+    "schedule": "kerasgrad.monitoring.schedule",
     "through_time": "kerasgrad.probes",
     "views": "kerasgrad.views",
-    "watch": "kerasgrad.watching",
+    "watch": "kerasgrad.monitoring.loop",
 }
 
 __all__ = [
@@ -40,14 +40,14 @@ __all__ = [
 
 if TYPE_CHECKING:
     from kerasgrad import catalogue, remedies, rules, views
-    from kerasgrad.monitor import GradientMonitor
-    from kerasgrad.prescribing import prescribe
+    from kerasgrad.monitoring import schedule
+    from kerasgrad.monitoring.callback import GradientMonitor
+    from kerasgrad.monitoring.loop import watch
     from kerasgrad.probes import audit, jacobian, linear_probe, lr_range, measure, through_time
+    from kerasgrad.remedies.prescribing import prescribe
     from kerasgrad.rules import diagnose
     from kerasgrad.run import Run
-    from kerasgrad.taps import schedule
     from kerasgrad.views.comparison import compare
-    from kerasgrad.watching import watch
 
 
 def __getattr__(name: str) -> Any:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,47 +13,15 @@ from numpy.typing import NDArray
 
 from kerasgrad import catalogue
 from kerasgrad.finding import Finding
+from kerasgrad.metadata import Schema
+from kerasgrad.samples import NO_TIME, Batch, Floats, Sample, Table
 
-Floats = NDArray[np.float32]
+__all__ = ["Batch", "Run", "Sample", "Schema", "Units"]
+
+OF: tuple[catalogue.Of, ...] = ("variable", "layer", "overall")
 
 MEMORY_BYTES = 256 * 2**20
 """Above this a run in memory drops every second sample; its file keeps them all."""
-
-
-@dataclass(frozen=True)
-class Schema:
-    """The rows of a run, the same in all its samples.
-
-    Attributes:
-        layers: paths, in depth order.
-        variables: paths, grouped by layer in the same order.
-        owners: for each variable the index of its layer.
-        sizes: for each variable its number of entries.
-        activations: for each layer the name of its activation.
-        units: for each layer watched for dead units, their number.
-        recurrent: layers with a signal over time.
-        bins: edges of the gradient histogram, empty if none is recorded.
-    """
-
-    layers: tuple[str, ...]
-    variables: tuple[str, ...]
-    owners: tuple[int, ...]
-    sizes: tuple[int, ...]
-    activations: tuple[str, ...]
-    units: Mapping[str, int]
-    recurrent: tuple[str, ...] = ()
-    bins: tuple[float, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain lists and dicts, for JSON."""
-        return {k: (dict(v) if isinstance(v, Mapping) else list(v)) for k, v in self.__dict__.items()}
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Schema:
-        """The inverse of `to_dict`; keys of later versions are left out."""
-        known = {k: v for k, v in values.items() if k in cls.__dataclass_fields__}
-        arguments: dict[str, Any] = {k: (dict(v) if isinstance(v, Mapping) else tuple(v)) for k, v in known.items()}
-        return cls(**arguments)
 
 
 @dataclass
@@ -75,58 +42,6 @@ class Units:
     def unseen(cls, count: int) -> Units:
         """Units of which nothing is known yet."""
         return cls(np.full(count, -1, np.int64), np.zeros(count, np.int64))
-
-
-@dataclass
-class Sample:
-    """One observed step.
-
-    Attributes:
-        step: the monitor's count of training batches before it.
-        wall_time: seconds since the epoch.
-        layer: float32 `[layers]` by statistic.
-        variable: float32 `[variables]` by statistic.
-        overall: one number by statistic.
-        over_time: signal per time step, float32 `[time]` by layer.
-        histogram: float32 `[layers, bins]`, or None.
-    """
-
-    step: int
-    wall_time: float
-    layer: dict[str, Floats]
-    variable: dict[str, Floats]
-    overall: dict[str, float]
-    over_time: dict[str, Floats] = field(default_factory=dict)
-    histogram: Floats | None = None
-
-
-class _Table:
-    """Rows that grow at the end, in one array."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: Any = np.float32) -> None:
-        self._values = np.empty((0, *shape), dtype)
-        self.length = 0
-
-    def append(self, row: Any) -> None:
-        if self.length == len(self._values):
-            grown = np.empty((max(64, 2 * self.length), *self._values.shape[1:]), self._values.dtype)
-            grown[: self.length] = self._values
-            self._values = grown
-        self._values[self.length] = row
-        self.length += 1
-
-    def values(self) -> Any:
-        return self._values[: self.length]
-
-    def keep(self, index: Any) -> None:
-        self._values = self.values()[index].copy()
-        self.length = len(self._values)
-
-    @classmethod
-    def of(cls, values: Any) -> _Table:
-        table = cls(values.shape[1:], values.dtype)
-        table._values, table.length = values, len(values)
-        return table
 
 
 class Run:
@@ -152,13 +67,11 @@ class Run:
         self.units = {path: Units.unseen(count) for path, count in schema.units.items()}
         self.kept_every = 1
         self._seen = 0
-        self._steps = _Table((), np.int64)
-        self._wall = _Table((), np.float64)
-        rows = {"layer": len(schema.layers), "variable": len(schema.variables)}
-        self._tables: dict[tuple[str, str], _Table] = {
-            (s.of, s.name): _Table((rows[s.of],) if s.of in rows else ()) for s in catalogue.STATISTICS
-        }
-        self._histogram = _Table((rows["layer"], max(0, len(schema.bins) - 1)))
+        self._steps = Table((), np.int64)
+        self._wall = Table((), np.float64)
+        shapes = {"layer": (len(schema.layers),), "variable": (len(schema.variables),), "overall": ()}
+        self._tables = {(of, name): Table(shapes[of]) for of in OF for name in schema.names(of)}
+        self._histogram = Table((len(schema.layers), max(0, len(schema.bins) - 1)))
         self._over_time: dict[str, list[Floats]] = {path: [] for path in schema.recurrent}
 
     @classmethod
@@ -175,16 +88,21 @@ class Run:
         Raises:
             FileNotFoundError: no run was recorded there.
         """
-        run: Run = import_module("kerasgrad.events").load(log_dir)
-        return run
+        from kerasgrad import events
+
+        return events.load(log_dir)
 
     def __repr__(self) -> str:
         """The report: a table of layers in depth order."""
-        return str(import_module("kerasgrad.views.text").report(self))
+        from kerasgrad.views import text
+
+        return text.report(self)
 
     def _repr_html_(self) -> str:
         """The same in a notebook."""
-        return str(import_module("kerasgrad.views.page").table(self))
+        from kerasgrad.views import page
+
+        return page.table(self)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -193,12 +111,12 @@ class Run:
     @property
     def steps(self) -> NDArray[np.int64]:
         """The step of each sample, int64 `[samples]`, rising."""
-        return self._steps.values()  # type: ignore[no-any-return]
+        return self._steps.values  # type: ignore[no-any-return]
 
     @property
     def wall_time(self) -> NDArray[np.float64]:
         """When each sample was taken, seconds since 1970, float64 `[samples]`."""
-        return self._wall.values()  # type: ignore[no-any-return]
+        return self._wall.values  # type: ignore[no-any-return]
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -239,8 +157,10 @@ class Run:
 
     def table(self, statistic: str, of: catalogue.Of) -> Floats:
         """A statistic as one array: float32 `[samples, rows]`, or `[samples]` of the whole model."""
-        catalogue.find(statistic, of)
-        return self._tables[of, statistic].values()  # type: ignore[no-any-return]
+        if (of, statistic) not in self._tables:
+            known = ", ".join(self.schema.names(of))
+            raise KeyError(f"No statistic of a {of} has that name. Known: {known}. Received: name={statistic!r}")
+        return self._tables[of, statistic].values  # type: ignore[no-any-return]
 
     def signal_over_time(self, layer: str) -> Floats:
         """The signal's RMS at a recurrent layer's input, per time step.
@@ -272,27 +192,33 @@ class Run:
         if not self.schema.bins or layer not in self.layers:
             why = "record them with GradientMonitor(histograms=True)" if not self.schema.bins else f"layers: {self.layers}"
             raise KeyError(f"No gradient histogram for that layer; {why}. Received: layer={layer!r}")
-        return self._histogram.values()[:, self.layers.index(layer)]  # type: ignore[no-any-return]
+        return self._histogram.values[:, self.layers.index(layer)]  # type: ignore[no-any-return]
+
+    def extend(self, batch: Batch) -> None:
+        """Adds samples at the end, thinning the run evenly if it has grown too large for memory."""
+        kept = slice(-self._seen % self.kept_every, None, self.kept_every)
+        self._seen += len(batch)
+        steps = batch.steps[kept]
+        self._steps.extend(steps)
+        self._wall.extend(batch.wall_time[kept])
+        given = {"layer": batch.layer, "variable": batch.variable, "overall": batch.overall}
+        for (of, name), table in self._tables.items():
+            table.extend(given[of][name][kept] if name in given[of] else table.missing(len(steps)))
+        if self.schema.bins:
+            given_bins = batch.histogram
+            self._histogram.extend(self._histogram.missing(len(steps)) if given_bins is None else given_bins[kept])
+        for path, rows in self._over_time.items():
+            rows.extend(batch.over_time[path][kept] if path in batch.over_time else [NO_TIME] * len(steps))
+        while self._bytes() > MEMORY_BYTES and len(self) > 1:
+            self._thin()
 
     def append(self, sample: Sample) -> None:
-        """Adds a sample at the end, thinning the run evenly if it has grown too large for memory."""
-        self._seen += 1
-        if (self._seen - 1) % self.kept_every:
-            return
-        self._steps.append(sample.step)
-        self._wall.append(sample.wall_time)
-        for (of, name), table in self._tables.items():
-            table.append(getattr(sample, of).get(name, np.nan))
-        if self.schema.bins:
-            self._histogram.append(np.nan if sample.histogram is None else sample.histogram)
-        for path, rows in self._over_time.items():
-            rows.append(sample.over_time.get(path, np.zeros(0, np.float32)))
-        if self._bytes() > MEMORY_BYTES:
-            self._thin()
+        """Adds one sample at the end."""
+        self.extend(sample.as_batch())
 
     def _bytes(self) -> int:
         over_time = sum(len(rows) * rows[-1].nbytes for rows in self._over_time.values() if rows)
-        return int(over_time + sum(t.values().nbytes for t in (*self._tables.values(), self._histogram)))
+        return int(over_time + sum(t.values.nbytes for t in (*self._tables.values(), self._histogram)))
 
     def _thin(self) -> None:
         self.kept_every *= 2
@@ -320,7 +246,7 @@ class Run:
             raise KeyError(f"No such layer in this run; it has {list(self.layers)}. Received: {missing}")
         rows = [i for i, path in enumerate(self.layers) if path in wanted]
         of_rows = [i for i, owner in enumerate(self.schema.owners) if owner in rows]
-        part = Run(_subset(self.schema, rows, of_rows), self.facts)
+        part = Run(self.schema.subset(rows, of_rows), self.facts)
         if self.layers:
             part.facts.setdefault("output_layer", self.layers[-1])  # the last of a part is not the model's output
         span = steps or slice(None)
@@ -328,11 +254,11 @@ class Run:
         high = len(self) if span.stop is None else np.searchsorted(self.steps, span.stop)
         index = {"layer": rows, "variable": of_rows}
         for (of, name), table in self._tables.items():
-            values = table.values()[low:high]
-            part._tables[of, name] = _Table.of(values[:, index[of]] if of in index else values.copy())
-        part._steps = _Table.of(self.steps[low:high].copy())
-        part._wall = _Table.of(self.wall_time[low:high].copy())
-        part._histogram = _Table.of(self._histogram.values()[low:high][:, rows])
+            values = table.values[low:high]
+            part._tables[of, name] = Table.of(values[:, index[of]] if of in index else values.copy())
+        part._steps = Table.of(self.steps[low:high].copy())
+        part._wall = Table.of(self.wall_time[low:high].copy())
+        part._histogram = Table.of(self._histogram.values[low:high][:, rows])
         part._over_time = {path: [row.copy() for row in self._over_time[path][low:high]] for path in part.schema.recurrent}
         part.units = {path: copy.deepcopy(self.units[path]) for path in part.schema.units}
         part.findings = self.findings
@@ -360,23 +286,9 @@ class Run:
                     "of": of,
                     "row": np.tile(np.array(rows[of], dtype=object), len(self)),
                     "statistic": name,
-                    "value": table.values().reshape(-1),
+                    "value": table.values.reshape(-1),
                 }
             )
             for (of, name), table in self._tables.items()
         ]
         return pandas.concat(frames, ignore_index=True)
-
-
-def _subset(schema: Schema, rows: list[int], of_rows: list[int]) -> Schema:
-    kept = tuple(schema.layers[i] for i in rows)
-    return Schema(
-        kept,
-        tuple(schema.variables[i] for i in of_rows),
-        tuple(rows.index(schema.owners[i]) for i in of_rows),
-        tuple(schema.sizes[i] for i in of_rows),
-        tuple(schema.activations[i] for i in rows),
-        {path: n for path, n in schema.units.items() if path in kept},
-        tuple(path for path in schema.recurrent if path in kept),
-        schema.bins,
-    )

@@ -34,8 +34,9 @@ FLAGS = [
 
 MANY = 10_000
 FINDING = Finding(
-    "vanishing_gradient", Severity.WARNING, "The signal dies.", ("stem", "block/dense"), "block/dense", 10, "first / last",
-    1e-5, 1e-3, 11, ("sigmoids",), ("use_relu",),
+    rule="vanishing_gradient", severity=Severity.WARNING, summary="The signal dies.", layers=("stem", "block/dense"),
+    starts_at="block/dense", since=10, quantity="first / last", measured=1e-5, threshold=1e-3,
+    samples=11, causes=("sigmoids",), remedies=("use_relu",),
 )  # fmt: skip
 LAYERS = ("stem", "block/dense", "block/<script>alert(1)</script>", "block/<b>a&b</b>", "head")
 STATISTICS = (
@@ -76,7 +77,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     writer = Writer(folder, schema(layers), 2.0)
     for step in steps:
-        writer.sample(sample(step, len(layers), seed))
+        writer.samples(sample(step, len(layers), seed).as_batch())
     writer.facts(steps[-1], {"model": folder.parent.name, **facts})
     writer.findings(steps[-1], findings)
     writer.close()
@@ -93,7 +94,7 @@ def write_sick(folder: Path) -> None:
             made.layer["signal_rms"][:2] = np.nan, 0
             made.layer["gradient_nonfinite"][0] = 5
             made.overall["gradient_norm"] = np.nan
-        writer.sample(made)
+        writer.samples(made.as_batch())
     writer.facts(9, {"model": "sick", "not_examined": {"head: signal": "it <i>has</i> none"}})
     writer.close()
 
@@ -103,7 +104,7 @@ def write_many(folder: Path) -> None:
     folder.mkdir(parents=True)
     writer = Writer(folder, schema(("a", "b")), 60.0)
     for step in range(MANY):
-        writer.sample(sample(step, 2, statistics=("signal_rms",)))
+        writer.samples(sample(step, 2, statistics=("signal_rms",)).as_batch())
     writer.close()
 
 
@@ -117,7 +118,7 @@ def write_damaged(root: Path) -> None:
     (root / "no_layers" / "gradients").mkdir(parents=True)
     writer = Writer(root / "no_layers" / "gradients", schema(("a",)), 2.0)
     writer._text("schema", 1, {"layers": [], "variables": [], "owners": [], "sizes": [], "activations": [], "units": {}})
-    writer.sample(sample(1, 0))
+    writer.samples(sample(1, 0).as_batch())
     writer.close()
     with pytest.MonkeyPatch.context() as later:
         later.setattr("kerasgrad.events.writer.FORMAT_VERSION", 99)

@@ -13,7 +13,7 @@ from keras import layers
 
 import kerasgrad
 from kerasgrad.finding import Severity
-from kerasgrad.progress import loss_name
+from kerasgrad.monitoring.progress import loss_name
 
 
 def stacked(*middle: Any, shape: tuple[int, ...] = (8,), last: Any = None, loss: Any = None, rate: float = 1e-3) -> Any:

@@ -50,7 +50,7 @@ def written(folder: Path, steps: range, schema: Schema = SCHEMA) -> Run:
     run, writer = Run(schema), Writer(folder, schema, 2.0)
     for step in steps:
         run.append(sample(step))
-        writer.sample(sample(step))
+        writer.samples(sample(step).as_batch())
     writer.units(steps[-1], {"a": Units(np.array([2**40, -1]), np.array([1, 0]), 5)})
     writer.facts(steps[-1], {"model": "mine", "batches": 7})
     writer.close()
@@ -121,11 +121,19 @@ def test_a_run_that_was_written_before_a_statistic_was_known_has_none_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *older, newest = catalogue.names("overall")
-    monkeypatch.setattr("kerasgrad.events.writer.names", lambda of: tuple(older))
-    expected = written(tmp_path / "gradients", range(3))
+    with monkeypatch.context() as before:
+        before.setattr(Schema, "names", lambda self, of: tuple(older) if of == "overall" else catalogue.names(of))
+        expected = written(tmp_path / "gradients", range(3))
     run = Run.load(tmp_path)
     assert np.isnan(run.overall(newest)).all()
     assert all(np.array_equal(run.overall(name), expected.overall(name), equal_nan=True) for name in older)
+
+
+def test_the_vector_of_the_whole_model_is_read_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as once:
+        once.setattr(Schema, "names", lambda self, of: catalogue.names(of)[:: -1 if of == "overall" else 1])
+        expected = written(tmp_path / "gradients", range(3))
+    assert equal(Run.load(tmp_path), expected)
 
 
 def test_size_on_disk(tmp_path: Path) -> None:
@@ -140,7 +148,7 @@ def test_size_on_disk(tmp_path: Path) -> None:
 
     def add(step: int) -> int:
         rows = {name: np.ones(100, np.float32) for name in statistics}
-        writer.sample(Sample(step, 1e9, rows, {}, dict.fromkeys(catalogue.names("overall"), 1.0)))
+        writer.samples(Sample(step, 1e9, rows, {}, dict.fromkeys(catalogue.names("overall"), 1.0)).as_batch())
         writer.flush()
         return file.stat().st_size
 

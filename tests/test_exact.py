@@ -35,7 +35,7 @@ def first(data: Any) -> Any:
 def one_step(case: Case, **kwargs: Any) -> kerasgrad.Run:
     monitor = kerasgrad.GradientMonitor(update_freq=1, verbose=0, **kwargs)
     case.model.fit(first(case.x), first(case.y), batch_size=BATCH, epochs=1, shuffle=False, verbose=0, callbacks=[monitor])
-    assert monitor._failure is None
+    assert monitor.failure is None
     return monitor.run
 
 

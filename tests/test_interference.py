@@ -30,7 +30,7 @@ def weights_after(name: str, update_freq: int | None, **kwargs: Any) -> list[Any
     keras.utils.set_random_seed(4)
     case.model.fit(case.x, case.y, batch_size=BATCH, epochs=3, verbose=0, callbacks=monitors)
     for monitor in monitors:
-        assert monitor._failure is None and len(monitor.run)
+        assert monitor.failure is None and len(monitor.run)
     return [np.array(w) for w in case.model.get_weights()]
 
 
@@ -133,7 +133,7 @@ def test_no_trace_after_an_exception_in_fit(error: BaseException, hook: str) -> 
         _fit(case, _Raises(error, hook), monitor)
     assert traces(case.model) == before
     _fit(case, monitor)  # and both can go on
-    assert monitor._failure is None and monitor.run.steps[-1] >= 4
+    assert monitor.failure is None and monitor.run.steps[-1] >= 4
 
 
 def test_an_exception_between_arming_and_the_step_heals_itself() -> None:

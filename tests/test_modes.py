@@ -25,7 +25,7 @@ def fitted(case: Case, *data: Any, epochs: int = 1, **kwargs: Any) -> kerasgrad.
         kwargs.setdefault("batch_size", BATCH)
     keras.utils.set_random_seed(11)
     case.model.fit(x, y, shuffle=False, verbose=0, callbacks=[monitor], epochs=epochs, **kwargs)
-    assert monitor._failure is None
+    assert monitor.failure is None
     return monitor.run
 
 

@@ -22,9 +22,9 @@ from grid import BATCH, GRID, Case
 
 import kerasgrad
 from kerasgrad import run as run_module
+from kerasgrad.monitoring.overhead import Overhead
+from kerasgrad.monitoring.schedule import Auto, EachEpoch, Every, Logarithmic, schedule
 from kerasgrad.run import Run
-from kerasgrad.taps.overhead import Overhead
-from kerasgrad.taps.schedule import Auto, EachEpoch, Every, Logarithmic, schedule
 
 STEPS = grid.N // BATCH
 
@@ -107,7 +107,7 @@ def test_two_monitors_on_one_model() -> None:
     one, other = watch(), watch(update_freq=2, layers="*dense_1")
     case = GRID["mlp"]()
     fit(case, one, other, epochs=2)
-    assert one._failure is None and other._failure is None
+    assert one.failure is None and other.failure is None
     assert one.run.steps.tolist() == list(range(8)) and other.run.steps.tolist() == [0, 2, 4, 6]
     a, b = (run.layer("gradient_norm")["dense_1"] for run in (one.run, other.run))
     assert np.array_equal(a[::2], b)
@@ -163,8 +163,8 @@ def test_deep_copy_is_a_fresh_monitor() -> None:
     monitor = watch(window=7, layers="*dense*")
     fit(GRID["mlp"](), monitor)
     twin = copy.deepcopy(monitor)
-    assert not len(twin.run) and twin._window == 7
-    assert pickle.loads(pickle.dumps(monitor))._window == 7
+    assert not len(twin.run) and twin.settings.window == 7
+    assert pickle.loads(pickle.dumps(monitor)).settings.window == 7
     fit(GRID["mlp"](), twin)
     assert len(twin.run) == STEPS
 
@@ -241,7 +241,7 @@ def test_training_other_layers_begins_another_run(tmp_path: Path) -> None:
     case.model.layers[0].trainable = True
     case.model.compile("adam", "sparse_categorical_crossentropy")
     fit(case, monitor)
-    assert monitor._failure is None
+    assert monitor.failure is None
     assert (len(frozen.variables), len(monitor.run.variables)) == (6, 8)
     assert same(frozen, Run.load(tmp_path / "gradients")) and same(monitor.run, Run.load(tmp_path / "2"))
     assert monitor.run.steps.tolist() == [4, 5, 6, 7]
@@ -321,7 +321,7 @@ def test_a_mask_that_does_not_fit_is_left_alone() -> None:
         data = tf.data.Dataset.from_tensor_slices((tokens, np.ones((2, 1), "float32"))).padded_batch(2, ([None], [1]))
         monitor = watch()
         model.fit(data, verbose=0, callbacks=[monitor], shuffle=False)
-        assert monitor._failure is None and len(monitor.run) == 1
+        assert monitor.failure is None and len(monitor.run) == 1
         assert monitor.run.layer("activation_zeros")["passing_1" if size == 5 else "passing_3"][0] == 0
 
 
@@ -403,8 +403,8 @@ class TestBadDays:
     @pytest.mark.parametrize(
         "where",
         [
-            "kerasgrad.monitor.measure",
-            "kerasgrad.recorder.statistics",
+            "kerasgrad.monitoring.instrument.measure",
+            "kerasgrad.monitoring.recorder.tabulate",
             "kerasgrad.taps.gradients._tensors",
             *(
                 pytest.param(f"kerasgrad.taps.{where}", marks=pytest.mark.slow)
@@ -443,8 +443,8 @@ class TestBadDays:
             tf.debugging.assert_less(tf.shape(seen.layers[0].parts[0].output)[0], 0)
             return measure(seen, **options)
 
-        measure = kerasgrad.monitor.measure
-        monkeypatch.setattr("kerasgrad.monitor.measure", failing)
+        measure = kerasgrad.monitoring.instrument.measure
+        monkeypatch.setattr("kerasgrad.monitoring.instrument.measure", failing)
         case = GRID["mlp"]()
         with caplog.at_level(logging.WARNING, "kerasgrad"):
             fit(case, watch(update_freq=lambda step: step == 2), epochs=2)
@@ -479,7 +479,7 @@ class TestBadDays:
         nothing = watch()
         with pytest.warns(UserWarning, match="does not have any trainable weights"):
             fit(case, nothing)
-        assert nothing._failure is None
+        assert nothing.failure is None
         assert not nothing.run.variables and np.isfinite(nothing.run.table("activation_mean", "layer")).all()
 
     @pytest.mark.filterwarnings("ignore:Gradients do not exist")
@@ -502,7 +502,7 @@ class TestBadDays:
         monitor = watch(tmp_path)
         with caplog.at_level(logging.WARNING, "kerasgrad"):
             fit(GRID["mlp"](), monitor, initial_epoch=1, epochs=2)
-        assert "a new one is begun" in caplog.text
+        assert "starting a new run" in caplog.text
         assert len(Run.load(tmp_path / "2")) == STEPS
 
     def test_full_batch_training(self, tmp_path: Path) -> None:
@@ -522,7 +522,7 @@ class TestGan:
         monitor = watch()
         case = GRID["gan"]()
         fit(case, monitor)
-        assert monitor._failure is None
+        assert monitor.failure is None
         run = monitor.run
         assert len(run.variables) == 8 and len(run.layers) == 5
         assert (run.table("update_norm", "variable") > 0).all()

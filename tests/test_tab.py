@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import struct
 import urllib.parse
@@ -20,6 +21,7 @@ from kerasgrad import catalogue, plugin
 from kerasgrad.events.writer import Writer
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.plugin.source import NotServedError, Source
+from kerasgrad.plugin.tab import statistics
 from kerasgrad.run import Run
 
 CONTEXT = RequestContext()
@@ -152,7 +154,7 @@ def test_no_number_and_not_examined_are_told_apart(tmp_path: Path) -> None:
             sample.overall["gradient_norm"] = np.nan
         if step == 3:  # a statistic without any number is not even written
             sample.layer["signal_rms"][:] = np.nan
-        writer.sample(sample)
+        writer.samples(sample.as_batch())
     writer.close()
     table = source(tmp_path)[0].table(CONTEXT, "", "gradients", "signal_rms").values
     bad, none = np.isinf(table), np.isnan(table)
@@ -169,7 +171,7 @@ def test_of_a_thinned_run_what_was_thrown_away_is_not_called_not_examined(tmp_pa
         sample = board.sample(step, 2, statistics=("signal_rms", "update_ratio"))
         if step % every:  # a statistic that has numbers at some samples only
             del sample.layer["update_ratio"]
-        writer.sample(sample)
+        writer.samples(sample.as_batch())
     writer.close()
     reader = EventMultiplexer(tensor_size_guidance={"kerasgrad": kept})
     reader.AddRunsFromDirectory(str(tmp_path)).Reload()
@@ -181,11 +183,37 @@ def test_of_a_thinned_run_what_was_thrown_away_is_not_called_not_examined(tmp_pa
     assert (ratio.steps[~examined] % every != 0).all() and np.isnan(ratio.values[~examined]).all()
 
 
+def test_a_statistic_of_ones_own_is_listed_and_served(tmp_path: Path) -> None:
+    own = {"name": "skew", "of": "layer", "unit": "1", "formula": "E x^3", "scale": "linear", "group": "mine"}
+    total = {**own, "name": "total", "of": "overall"}
+    schema = dataclasses.replace(board.schema(("a", "b")), statistics=(own, total))
+    (tmp_path / "gradients").mkdir()
+    writer = Writer(tmp_path / "gradients", schema, 2.0)
+    for step in range(3):
+        sample = board.sample(step, 2)
+        sample.layer["skew"], sample.overall["total"] = np.array([step, -step], np.float32), 7.0
+        writer.samples(sample.as_batch())
+    writer.close()
+    made, _ = source(tmp_path)
+    (run,) = made.runs(CONTEXT, "")
+    assert "skew" in run["layer"]
+    assert [s for s in statistics([run]) if s["name"] in ("skew", "total")] == [
+        {**own, "logarithmic": False}, {**total, "logarithmic": False},
+    ]  # fmt: skip
+    assert made.table(CONTEXT, "", "gradients", "skew").values.tolist() == [[0, 0], [1, -1], [2, -2]]
+    assert made.table(CONTEXT, "", "gradients", "overall").values[:, -1].tolist() == [7.0] * 3
+    for other in ("schema", "facts", "variable/skew"):
+        with pytest.raises(NotServedError, match="no such data"):
+            made.table(CONTEXT, "", "gradients", other)
+
+
 def test_what_is_new_is_read_again(tmp_path: Path) -> None:
     board.write(tmp_path / "gradients", range(3))
     made, reader = source(tmp_path)
     assert len(made.table(CONTEXT, "", "gradients", "signal_rms").steps) == 3
-    board.write(tmp_path / "gradients", range(3, 5), findings=[Finding("one", Severity.NOTE, "It is.")])
+    board.write(
+        tmp_path / "gradients", range(3, 5), findings=[Finding(rule="one", severity=Severity.NOTE, summary="It is.")]
+    )
     reader.Reload()
     assert made.table(CONTEXT, "", "gradients", "signal_rms").steps.tolist() == [0, 1, 2, 3, 4]
     assert made.runs(CONTEXT, "")[0]["findings"][0]["rule"] == "one"
@@ -210,7 +238,7 @@ def test_histograms_are_served_layer_by_layer(tmp_path: Path) -> None:
     for step in range(3):
         sample = board.sample(step, 2)
         sample.histogram = np.arange(6, dtype=np.float32).reshape(2, 3) + step
-        writer.sample(sample)
+        writer.samples(sample.as_batch())
     writer.close()
     made, _ = source(tmp_path)
     assert made.histogram(CONTEXT, "", "gradients", 1).values.tolist() == [[3, 4, 5], [4, 5, 6], [5, 6, 7]]

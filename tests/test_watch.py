@@ -20,8 +20,8 @@ from keras import layers
 from test_modes import FIRST, NOISY, agree, fitted, made, mirrored
 
 import kerasgrad
-from kerasgrad import watching
-from kerasgrad.judging import FIRST as FIRST_JUDGEMENT
+from kerasgrad.monitoring import instrument
+from kerasgrad.monitoring.judge import FIRST as FIRST_JUDGEMENT
 from kerasgrad.rules import Finding, Severity
 
 STEPS = 4
@@ -52,7 +52,7 @@ def looped(case: Case, wrap: Callable[..., Any], log_dir: Any = None, **options:
     with kerasgrad.watch(case.model, log_dir, **({"update_freq": 1, "verbose": 0} | options)) as w:
         for x, y in batches(case):
             loss = w.step(step, x, y)
-    assert w._monitor._failure is None and np.isfinite(float(loss))
+    assert w.failure is None and np.isfinite(float(loss))
     return w.run
 
 
@@ -111,7 +111,7 @@ def test_a_traced_method_with_autograph(tmp_path: Path) -> None:
             w.step(trainer.step, x, y)
             assert float(trainer.late) == 0
         w.end_epoch(loss=1.0, val_loss=2.0)
-    assert w._monitor._failure is None and w.run.steps.tolist() == [0, 2] and w.run.facts["batches"] == STEPS
+    assert w.failure is None and w.run.steps.tolist() == [0, 2] and w.run.facts["batches"] == STEPS
     assert w.run.facts["history"] == {"step": [STEPS], "loss": [1.0], "val_loss": [2.0]}
     assert w.run.overall("examples").tolist() == [BATCH, BATCH], "which this step's signature leaves open"
     agree(w.run, kerasgrad.Run.load(tmp_path / "mine"), 0)
@@ -130,7 +130,7 @@ def test_a_model_that_is_not_compiled() -> None:
     with kerasgrad.watch(model, update_freq="batch", verbose=0) as w:
         for x, y in batches(case):
             w.step(step, x, y)
-    assert w._monitor._failure is None and len(w.run) == STEPS and w.run.facts["optimizer"] is None
+    assert w.failure is None and len(w.run) == STEPS and w.run.facts["optimizer"] is None
     assert (w.run.overall("learning_rate") == np.float32(0.1)).all()
     assert (w.run.table("gradient_norm_clipped", "variable") < 1.1e-3).all() and "warning" not in repr(w.diagnosis)
 
@@ -163,7 +163,7 @@ def test_it_asks_as_soon_as_the_rules_can_tell() -> None:
 
     @kerasgrad.rules.rule(least=5)
     def always(seen: Any) -> Any:
-        return [Finding("always", Severity.ERROR, "")]
+        return [Finding(severity=Severity.ERROR, summary="")]
 
     case = made("mlp")
     step, (x, y) = tf.function(own_step(case)), batches(case)[0]
@@ -189,7 +189,7 @@ def test_an_error_of_the_loop_comes_through_and_the_run_is_kept(tmp_path: Path) 
             raise ValueError("mine")
 
         w.step(tf.function(failing), x)
-    assert w._monitor._failure is None
+    assert w.failure is None
 
 
 @pytest.mark.parametrize("wrap", ["eager", "graph"])
@@ -199,7 +199,7 @@ def test_a_failure_of_the_taps_ends_the_watching_only(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("taps")
 
-    monkeypatch.setattr(watching, "measure", broken)
+    monkeypatch.setattr(instrument, "measure", broken)
     case = made("mlp")
     step = WRAPS[wrap](own_step(case))
     with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
@@ -216,8 +216,8 @@ def test_an_operation_of_ours_that_fails_does_not_end_the_loop(
         tf.debugging.assert_less(tf.shape(seen.layers[0].parts[0].output)[0], 0)
         return measure(seen, **options)
 
-    measure = watching.measure
-    monkeypatch.setattr(watching, "measure", failing)
+    measure = instrument.measure
+    monkeypatch.setattr(instrument, "measure", failing)
     case = made("mlp")
     step = tf.function(own_step(case))
     with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
@@ -265,7 +265,7 @@ def test_several_replicas(outer: str, inner: str) -> None:
     data = tf.data.Dataset.from_tensor_slices((case.x, case.y)).batch(BATCH)
     with kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
         losses = [w.step(step, x, y) for x, y in mirrored().experimental_distribute_dataset(data)]
-    assert w._monitor._failure is None and w.run.facts["replicas"] == 2
+    assert w.failure is None and w.run.facts["replicas"] == 2
     assert np.allclose(losses, w.run.overall("loss"), rtol=1e-5)
     agree(single, w.run, 2e-5, FIRST, NOISY)
 

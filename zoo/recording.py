@@ -22,7 +22,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 import kerasgrad
 from kerasgrad.catalogue import TAG_PREFIX
 from kerasgrad.events import records
-from kerasgrad.taps.schedule import Logarithmic
+from kerasgrad.monitoring.schedule import Logarithmic
 from zoo import tasks
 from zoo.baselines import EVENTS, FACTS, WEIGHTS
 from zoo.recipes import Recipe, recipe

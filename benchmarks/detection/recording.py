@@ -16,7 +16,6 @@ import kerasgrad
 from detection.controls import CONTROLS
 from detection.faults import FAULTS, Training
 from detection.subjects import SUBJECTS, Plan
-from kerasgrad.taps.schedule import schedule
 
 SAME_GRAPH = {
     "", "layer_shrunk", "layer_blown_up", "bias_minus_100", "rate_x_1000", "rate_/_10000", "labels_shuffled", "inputs_x_255",
@@ -152,13 +151,13 @@ class Bench:
 
     def _monitor(self, folder: Path, every: Any) -> kerasgrad.GradientMonitor:
         """A monitor of a new run with the watched step of the one before, whose tracing takes longer than a training."""
-        if self.monitor is None:
-            self.monitor = kerasgrad.GradientMonitor(folder, update_freq=every, verbose=0)
-            return self.monitor
-        steps = self.monitor._steps
-        self.monitor._forget_model()
-        self.monitor._steps, self.monitor.log_dir, self.monitor.schedule = steps, folder, schedule(every)
-        return self.monitor
+        monitor = kerasgrad.GradientMonitor(folder, update_freq=every, verbose=0)
+        monitor.set_model(self.model)
+        if self.monitor is not None and monitor._session is not None and self.monitor._train_function is not None:
+            monitor._train_function = self.monitor._train_function
+            monitor._train_function.session = monitor._session
+        self.monitor = monitor
+        return monitor
 
 
 def _random(case: Case) -> np.random.Generator:

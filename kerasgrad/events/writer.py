@@ -15,10 +15,11 @@ import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-from kerasgrad.catalogue import FORMAT_VERSION, PLUGIN_NAME, TAG_PREFIX, names
+from kerasgrad.catalogue import FORMAT_VERSION, PLUGIN_NAME, TAG_PREFIX
 from kerasgrad.events import records
 from kerasgrad.finding import Finding
-from kerasgrad.run import Sample, Schema, Units
+from kerasgrad.run import Schema, Units
+from kerasgrad.samples import Batch
 
 _DTYPES = {np.dtype(np.float32): 1, np.dtype(np.int64): 9}
 _DT_STRING = 7
@@ -81,29 +82,32 @@ class Writer:
             self._file.close()
             raise
 
-    def sample(self, sample: Sample) -> None:
-        """Appends one sample: a float32 tensor per statistic, and a few scalars."""
-        event = Event(wall_time=sample.wall_time, step=sample.step)
-        for statistic, row in sample.layer.items():
-            self._add_rows(event, statistic, {"rows": self.schema.layers}, row)
-        for statistic, row in sample.variable.items():
-            self._add_rows(event, f"variable/{statistic}", {"rows": self.schema.variables}, row)
-        overall = np.array([sample.overall.get(name, np.nan) for name in names("overall")], np.float32)
-        self._add(event, "overall", overall, {"rows": names("overall")})
-        for path, row in sample.over_time.items():
-            self._add(event, f"signal_over_time/{path}", row, {"layer": path})
-        if sample.histogram is not None:
-            self._add(event, "gradient_histogram", sample.histogram, {"rows": self.schema.layers, "bins": self.schema.bins})
-        for name in SCALARS:
-            value = sample.overall.get(name, np.nan)
-            if not np.isnan(value):
-                event.summary.value.add(tag=SCALAR_PREFIX + name, simple_value=value)
-        self._write(event)
-
-    def _add_rows(self, event: Event, tag: str, metadata: Mapping[str, Any], values: Any) -> None:
-        # A statistic that the run does not have is left out; reading it back gives NaN.
-        if not np.isnan(values).all():
-            self._add(event, tag, values, metadata)
+    def samples(self, batch: Batch) -> None:
+        """Appends samples, one event each: a float32 tensor per statistic, and a few scalars."""
+        rows = [(name, self.schema.layers, values) for name, values in batch.layer.items()]
+        rows += [(f"variable/{name}", self.schema.variables, values) for name, values in batch.variable.items()]
+        # A statistic that a sample does not have is left out; reading it back gives NaN.
+        given = [np.asarray(~np.isnan(values).all(axis=1)) for _, _, values in rows]
+        names = self.schema.names("overall")
+        missing = np.full(len(batch), np.nan, np.float32)
+        overall = np.stack([batch.overall.get(name, missing) for name in names], axis=1)
+        for i, step in enumerate(batch.steps.tolist()):
+            event = Event(wall_time=batch.wall_time[i], step=step)
+            for (tag, paths, values), known in zip(rows, given, strict=True):
+                if known[i]:
+                    self._add(event, tag, values[i], {"rows": paths})
+            self._add(event, "overall", overall[i], {"rows": names})
+            for path, series in batch.over_time.items():
+                if len(series[i]):
+                    self._add(event, f"signal_over_time/{path}", series[i], {"layer": path})
+            if batch.histogram is not None:
+                described = {"rows": self.schema.layers, "bins": self.schema.bins}
+                self._add(event, "gradient_histogram", batch.histogram[i], described)
+            for name in SCALARS:
+                value = batch.overall[name][i] if name in batch.overall else np.nan
+                if not np.isnan(value):
+                    event.summary.value.add(tag=SCALAR_PREFIX + name, simple_value=value)
+            self._write(event)
 
     def units(self, step: int, units: Mapping[str, Units]) -> None:
         """Appends what is known of single units so far; the last of these counts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,8 @@ class Source:
             NotServedError: there is no such run or tag, or its records do not fit together.
         """
         tags = self._tags(context, experiment, run)
-        if TAG_PREFIX + tag not in tags:
+        schema = _schema(self._read_texts(context, experiment, run, tags))
+        if TAG_PREFIX + tag not in tags or tag not in _tables(schema):
             raise NotServedError(f"The run has no such data. Received: run={run!r}, tag={tag!r}")
         newest = tags[TAG_PREFIX + "overall"] if TAG_PREFIX + "overall" in tags else tags[TAG_PREFIX + tag]
         stamp = (newest.max_step, newest.max_wall_time, tags[TAG_PREFIX + tag].max_step)
@@ -122,7 +123,7 @@ class Source:
             if known is not None and known[0] == stamp:
                 self._cache.move_to_end(key)
                 return known[1]
-        made = self._made(context, experiment, run, tag, tags)
+        made = self._made(context, experiment, run, tag, tags, schema)
         with self._lock:
             self._cache[key] = (stamp, made)
             while sum(t.values.nbytes for _, t in self._cache.values()) > MEMORY_BYTES and len(self._cache) > 1:
@@ -149,22 +150,25 @@ class Source:
         tags: Mapping[str, Any] = listed[run]
         return tags
 
-    def _made(self, context: Any, experiment: str, run: str, tag: str, tags: Mapping[str, Any]) -> Table:
+    def _made(self, context: Any, experiment: str, run: str, tag: str, tags: Mapping[str, Any], schema: Schema) -> Table:
         read = self._read(context, experiment, run, tag, HISTOGRAMS if tag == "gradient_histogram" else EVERYTHING)
-        if tag == "overall" or tag == "gradient_histogram" or TAG_PREFIX + "overall" not in tags:
+        names = schema.names("overall")
+        if tag == "overall":
+            return _arranged(read, _description(tag, tags[TAG_PREFIX + tag]).get("rows", ()), names=names)
+        if tag == "gradient_histogram" or TAG_PREFIX + "overall" not in tags:
             return read
         overall = self.table(context, experiment, run, "overall")
         steps = _steps(read, overall)
         values = read.at(steps)
         # What a thinned run does not tell of a step was nothing bad.
-        loss, norm = (overall.at(steps, 0)[:, catalogue.names("overall").index(name)] for name in ("loss", "gradient_norm"))
+        loss, norm = (overall.at(steps, 0)[:, names.index(name)] for name in ("loss", "gradient_norm"))
         if tag.startswith("signal_over_time/"):
             values[cells.bad_over_time(values, norm)] = np.inf
             return Table(steps, values)
         sick = ~np.isfinite(loss + norm)
         witness = cells.witness(tag)
         counted = None
-        known = tag in catalogue.names("layer") and tag != witness and TAG_PREFIX + witness in tags
+        known = tag in schema.names("layer") and tag != witness and TAG_PREFIX + witness in tags
         # Where loss and gradient norm are finite throughout no gradient was bad, and the counts need not be read.
         if known and np.isnan(values).any() and (witness == "activation_nonfinite" or sick.any()):
             counts = self.table(context, experiment, run, witness).at(steps, 0)
@@ -208,8 +212,8 @@ class Source:
             "schema": schema.to_dict(),
             "facts": _object(texts.get("facts")),
             "findings": _findings(texts.get("findings")),
-            "layer": [n for n in catalogue.names("layer") if n in given],
-            "variable": [n for n in catalogue.names("variable") if f"variable/{n}" in given],
+            "layer": [n for n in schema.names("layer") if n in given],
+            "variable": [n for n in schema.names("variable") if f"variable/{n}" in given],
             "over_time": [path for path in schema.recurrent if f"signal_over_time/{path}" in given],
             "histograms": "gradient_histogram" in given,
             "last_step": newest.max_step,
@@ -250,12 +254,34 @@ def _steps(read: Table, overall: Table) -> NDArray[np.float64]:
     return read.steps if thinned else np.union1d(overall.steps, read.steps)
 
 
+def _arranged(read: Table, rows: Sequence[str], *, names: Sequence[str]) -> Table:
+    """The vector of the whole model with its columns in the order of `names`, whatever order its file has."""
+    values = np.full((len(read.steps), len(names)), np.nan, np.float32)
+    for column, name in enumerate(rows[: read.values.shape[1]]):
+        if name in names:
+            values[:, names.index(name)] = read.values[:, column]
+    return Table(read.steps, values)
+
+
+def _tables(schema: Schema) -> set[str]:
+    """The tags that hold tables of numbers."""
+    tags = {"overall", "gradient_histogram", *schema.names("layer")}
+    tags |= {f"variable/{name}" for name in schema.names("variable")}
+    return tags | {f"signal_over_time/{path}" for path in schema.recurrent}
+
+
+def _description(tag: str, series: Any) -> dict[str, Any]:
+    try:
+        description = json.loads(series.plugin_content)
+        description["version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotServedError(f"The description of {tag!r} cannot be read.") from error
+    return dict(description)
+
+
 def _check_versions(tags: Mapping[str, Any]) -> None:
     for tag, series in tags.items():
-        try:
-            version = json.loads(series.plugin_content)["version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise NotServedError(f"The description of {tag!r} cannot be read.") from error
+        version = _description(tag, series)["version"]
         if version != catalogue.FORMAT_VERSION:
             raise NotServedError(
                 f"It was written in format {version}, this kerasgrad reads {catalogue.FORMAT_VERSION}: "

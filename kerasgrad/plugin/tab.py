@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -69,11 +69,10 @@ class GradientFlow(base_plugin.TBPlugin):
     @wrappers.Request.application  # type: ignore[arg-type]
     def _serve_runs(self, request: wrappers.Request) -> wrappers.Response:
         context, experiment = _of(request)
+        runs = [] if self._source is None else self._source.runs(context, experiment)
         answer = {
-            "runs": [] if self._source is None else self._source.runs(context, experiment),
-            "statistics": [
-                dataclasses.asdict(s) | {"logarithmic": cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS
-            ],
+            "runs": runs,
+            "statistics": statistics(runs),
             "usual_update_ratio": cells.USUAL_UPDATE_RATIO,
             "lowest_decades": cells.LOWEST_DECADES,
             "samples_kept": self._most,
@@ -100,22 +99,31 @@ class GradientFlow(base_plugin.TBPlugin):
         return (table if row < 0 else table.row(row)).after(after)
 
 
+def statistics(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """All statistics that can be drawn: those of the catalogue, then those that a run has of its own."""
+    known = [dataclasses.asdict(s) | {"logarithmic": cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS]
+    own = {
+        (each["of"], each["name"]): dict(each) | {"logarithmic": each.get("scale", "logarithmic") == "logarithmic"}
+        for run in runs
+        for each in run.get("schema", {}).get("statistics", ())
+    }
+    return known + [each for key, each in own.items() if key not in {(s["of"], s["name"]) for s in known}]
+
+
 def tag(arguments: Mapping[str, str]) -> str:
     """The event file's tag, without its prefix, for the arguments of a request.
 
     Raises:
-        NotServedError: there is no such statistic, or no such kind of row.
+        NotServedError: there is no such kind of row.
     """
     of, statistic = arguments.get("of", ""), arguments.get("statistic", "")
     if of == "overall":
         return "overall"
     if of == "time":
         return f"signal_over_time/{statistic}"
-    if of == "layer" and statistic in catalogue.names("layer"):
-        return statistic
-    if of == "variable" and statistic in catalogue.names("variable"):
-        return f"variable/{statistic}"
-    raise NotServedError(f"There is no such statistic. Received: of={of!r}, statistic={statistic!r}")
+    if of in ("layer", "variable"):
+        return statistic if of == "layer" else f"variable/{statistic}"
+    raise NotServedError(f"There is no such kind of row. Received: of={of!r}, statistic={statistic!r}")
 
 
 def whole_number(arguments: Mapping[str, str], name: str, default: int) -> int:

@@ -6,15 +6,13 @@ import time
 from typing import Any
 
 import keras
-import numpy as np
 
-from kerasgrad import facts, progress
 from kerasgrad.finding import counted
+from kerasgrad.monitoring import facts, progress
+from kerasgrad.monitoring.instrument import Instrument
+from kerasgrad.monitoring.recorder import WINDOW, Recorder, Taken
 from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
-from kerasgrad.recorder import WINDOW, Recorder, Taken
 from kerasgrad.run import Run
-from kerasgrad.statistics.measure import measure as moments
-from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps.collector import Collector, Layers, Rows, chooses
 from kerasgrad.taps.reading import examples
 
@@ -52,16 +50,16 @@ def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
     check_model(model, "measure", compiled=True)
     selected, data, rows = chooses(layers), as_batch(x, y, sample_weight), Rows()
     facts.check_choice(model, selected, layers)
-    collector, packing = Collector(model, rows, selected), Packing()
+    collector, instrument = Collector(model, rows, selected), Instrument()
     with preserved(model):
         step_without_update(model, data, collector)
         collector.examples = examples(data)
         for applied in collector.backward.applied.values():
             applied.after = None
-        packed = packing.pack(moments(collector.observation(), compiled=False, histograms=False))
+        measured = instrument.compute(collector.observation())
     if collector.failures:
         raise collector.failures[0]
-    raw = packing.unpack(np.asarray(packed)[None])
+    raw = instrument.read(measured[None])
     run = Run(facts.schema(rows, raw))
     Recorder(run, None, window=1, owners=rows.owners).record([Taken(0, time.time(), raw)])
     run.facts |= facts.settings(model) | progress.aims(model)

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from kerasgrad.progress import loss_name
+from kerasgrad.monitoring.progress import loss_name
 from kerasgrad.remedies.graph import Edit, Graph, Seen, copied, is_graph, rebuilt
 from kerasgrad.remedies.places import blocks, feeds_forward, last_calls
 from kerasgrad.remedies.remedy import KEPT, Given, Remedied, Remedy, by_graph, subclassed

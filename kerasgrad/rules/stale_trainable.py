@@ -17,18 +17,17 @@ from kerasgrad.rules.evidence import Evidence
 from kerasgrad.rules.rule import Verdict, rule
 
 
-@rule()
+@rule
 def stale_trainable(seen: Evidence) -> Verdict:
     """Judges what the step was traced to train."""
     stale = seen.run.facts.get("stale_trainable") or {}
-    return [_found(seen, list(stale[what]), what) for what in ("trained", "untrained") if stale.get(what)]
+    return [_found(seen, list(stale[what]), what=what) for what in ("trained", "untrained") if stale.get(what)]
 
 
-def _found(seen: Evidence, layers: list[str], what: str) -> Finding:
+def _found(seen: Evidence, layers: list[str], *, what: str) -> Finding:
     does, says = ("is trained", False) if what == "trained" else ("is not trained", True)
-    others = f" and {counted(len(layers) - 1, 'other layer', 'other layers')}" if len(layers) > 1 else ""
+    others = f" and {counted(len(layers) - 1, 'other layer')}" if len(layers) > 1 else ""
     return Finding(
-        rule="stale_trainable",
         severity=Severity.WARNING,
         summary=f"`{layers[0]}`{others} {does} although `trainable` is {says}: compile again.",
         layers=tuple(layers),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 from kerasgrad import events
 from kerasgrad.catalogue import STATISTICS, Statistic
 from kerasgrad.finding import Finding
-from kerasgrad.run import Run, Sample
+from kerasgrad.run import Run
+from kerasgrad.samples import Batch
 from kerasgrad.statistics.columns import Columns
 from kerasgrad.statistics.rows import Finished, Table, finish, merge_replicas, merges_of, tabulate
 from kerasgrad.statistics.units import PerUnit, UnitHistory
@@ -79,46 +80,44 @@ class Recorder:
         self._disk_failed = False
         self._flushed = 0.0
 
-    def record(self, taken: Sequence[Taken]) -> Sample:
+    def record(self, taken: Sequence[Taken]) -> Batch:
         """Adds samples, of which many at once cost little more than one.
 
         Args:
             taken: at least one, in the order of their steps.
 
         Returns:
-            The last of them, as it was added.
+            All of them, as they were added.
         """
+        batch = self._batch(taken)
+        self.run.extend(batch)
+        self._on_disk(lambda writer: writer.samples(batch))
+        return batch
+
+    def _batch(self, taken: Sequence[Taken]) -> Batch:
         owned = np.array(self.owners, np.int64) >= 0
-        raws = [{name: merge_replicas(name, values, self._merges) for name, values in one.raw.items()} for one in taken]
+        raws = [
+            {name: merge_replicas(name, values, merges=self._merges) for name, values in one.raw.items()} for one in taken
+        ]
         found = self._finished(taken, raws)
         with np.errstate(over="ignore"):
-            by_layer = {name: values.astype(np.float32) for name, values in found.layer.items()}
-            by_variable = {name: values[:, owned].astype(np.float32) for name, values in found.variable.items()}
-            overall = {name: values.astype(np.float32).tolist() for name, values in found.overall.items()}
-            samples = [
-                Sample(
-                    one.step,
-                    one.wall_time,
-                    {name: values[i] for name, values in by_layer.items()},
-                    {name: values[i] for name, values in by_variable.items()},
-                    {name: values[i] for name, values in overall.items()},
-                    self._over_time(raws[i]),
-                    raws[i]["histogram"].astype(np.float32) if self.run.schema.bins else None,
-                )
-                for i, one in enumerate(taken)
-            ]
-        for sample in samples:
-            self.run.append(sample)
-            self._on_disk(lambda writer, sample=sample: writer.sample(sample))
-        return samples[-1]
+            return Batch(
+                np.array([one.step for one in taken], np.int64),
+                np.array([one.wall_time for one in taken], np.float64),
+                {name: values.astype(np.float32) for name, values in found.layer.items()},
+                {name: values[:, owned].astype(np.float32) for name, values in found.variable.items()},
+                {name: values.astype(np.float32) for name, values in found.overall.items()},
+                self._over_time(raws),
+                np.stack([raw["histogram"] for raw in raws]).astype(np.float32) if self.run.schema.bins else None,
+            )
 
     def _finished(self, taken: Sequence[Taken], raws: Sequence[dict[str, Any]]) -> Finished:
         """The statistics of some samples, in float64."""
-        table = tabulate(raws, np.array(self.owners, np.int64), self._merges)
+        table = tabulate(raws, owners=np.array(self.owners, np.int64), merges=self._merges)
         overflows = int(table.overflow.sum())
         if overflows:
             self.run.facts["loss_scale_overflows"] = self.run.facts.get("loss_scale_overflows", 0) + overflows
-        self._add_units(table, raws, taken)
+        self._add_units(table, {one.step: raw["units"] for one, raw in zip(taken, raws, strict=True)})
         for name in ("sample_seconds", "overhead"):
             table.overall[f"monitor.{name}"] = np.array([one.extra.get(name, np.nan) for one in taken])
         alone = ~np.array([one.follows for one in taken])
@@ -130,11 +129,11 @@ class Recorder:
         self.failed |= found.failed
         return found
 
-    def _add_units(self, table: Table, raws: Sequence[dict[str, Any]], taken: Sequence[Taken]) -> None:
-        """The moments of single units: how many were silent, and the sums of |a| and |s|."""
-        sums = np.stack([raw["units"] for raw in raws])
+    def _add_units(self, table: Table, by_step: Mapping[int, Any]) -> None:
+        """The moments of single units: how many were silent, and the sums of |a| and |s|, `[2, units]` by step."""
+        sums = np.stack(list(by_step.values()))
         activity, signal = sums[:, 0], np.where(table.overflow[:, None], np.nan, sums[:, 1])
-        silent = np.stack([self._history.silent(one, t.step) for one, t in zip(activity, taken, strict=True)])
+        silent = np.stack([self._history.silent(one, step) for one, step in zip(activity, by_step, strict=True)])
         of_units = [PerUnit(v, self._history.layers, self._watched, len(self.run.layers)) for v in (activity, signal)]
         counts = np.broadcast_to(self._history.layers.counts.astype(np.float64), silent.shape)
         table.layer["units.activity"], table.layer["units.signal"] = of_units
@@ -142,13 +141,16 @@ class Recorder:
             table.layer[f"units.{name}"] = of_units[0].in_rows(values)
             table.overall[f"units.{name}"] = values
 
-    def _over_time(self, raw: dict[str, Any]) -> dict[str, Any]:
-        rows = {}
-        for name, values in raw.items():
-            if name.startswith("time/"):
+    def _over_time(self, raws: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+        """The signal per time step of each sample, by recurrent layer; empty where it was not seen."""
+        rows: dict[str, list[Any]] = {path: [] for path in self.run.schema.recurrent}
+        for path, samples in rows.items():
+            name = f"time/{self.run.layers.index(path)}"
+            for raw in raws:
+                sums = raw.get(name, np.zeros((0, 2)))
                 with np.errstate(invalid="ignore"):
-                    rows[self.run.layers[int(name[5:])]] = np.sqrt(values[:, 1] / values[:, 0]).astype(np.float32)
-        return {path: row for path, row in rows.items() if path in self.run.schema.recurrent}
+                    samples.append(np.sqrt(sums[:, 1] / sums[:, 0]).astype(np.float32))
+        return rows
 
     def rested(self) -> bool:
         """Whether the last flush is long enough ago; epochs may be as short as a step."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from typing import Protocol, runtime_checkable
 
-from kerasgrad.taps.overhead import Overhead
+from kerasgrad.monitoring.overhead import Overhead
 
 MOST_WAITED = 1000
 """Steps after which `Auto` looks at the costs again in any case."""

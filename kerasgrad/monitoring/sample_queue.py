@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from kerasgrad.recorder import FLUSH_SECONDS, Taken
+from kerasgrad.monitoring.recorder import FLUSH_SECONDS, Taken
 from kerasgrad.taps.collector import Rows
 
 AT_ONCE = 64
@@ -18,22 +18,23 @@ AT_MOST_BYTES = 16 * 2**20
 
 
 @dataclass
-class Inbox:
+class SampleQueue:
     """Keeps samples until it pays to record them, no longer than samples may be away from the disk."""
 
     _unread: deque[tuple[Callable[[], dict[str, Any]], Taken, Rows]] = field(default_factory=deque)
     _read: list[tuple[Taken, Rows]] = field(default_factory=list)
     _bytes: int = 0
 
-    def add(self, step: int, read: Callable[[], dict[str, Any]], rows: Rows) -> None:
+    def add(self, step: int, read: Callable[[], dict[str, Any]], *, rows: Rows, follows: bool = False) -> None:
         """Takes in a sample that may still be on the device.
 
         Args:
             step: the monitor's step.
             read: brings the raw moments to the host; it waits for the step.
             rows: what its rows are.
+            follows: whether the step before was measured too.
         """
-        self._unread.append((read, Taken(step, time.time(), {}), rows))
+        self._unread.append((read, Taken(step, time.time(), {}, follows=follows), rows))
 
     def note(self, extra: dict[str, float]) -> None:
         """Says more of the sample that came last."""

@@ -10,20 +10,21 @@ from typing import Any, Protocol
 class Fails(Protocol):
     """What a guarded method's object must be able to do."""
 
-    _failure: Exception | None
+    failure: Exception | None
 
-    def _fail(self, error: Exception) -> None: ...
+    def fail(self, error: Exception) -> None:
+        """Gives up, and says so."""
 
 
 def guarded(method: Callable[..., None]) -> Callable[..., None]:
-    """Makes a method that does nothing after a failure, and hands one of its own to `_fail`."""
+    """Makes a method that does nothing after a failure, and hands one of its own to `fail`."""
 
     @functools.wraps(method)
     def safe(self: Fails, *args: Any, **kwargs: Any) -> None:
-        if self._failure is None:
+        if self.failure is None:
             try:
                 method(self, *args, **kwargs)
             except Exception as error:
-                self._fail(error)
+                self.fail(error)
 
     return safe

@@ -5,25 +5,24 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from kerasgrad import facts
 from kerasgrad.finding import Diagnosis
-from kerasgrad.monitor import GradientMonitor
-from kerasgrad.observation import Observation
+from kerasgrad.monitoring import facts
+from kerasgrad.monitoring.instrument import Instrument
+from kerasgrad.monitoring.session import Session
+from kerasgrad.monitoring.settings import Settings
+from kerasgrad.monitoring.train_function import TrainFunction
 from kerasgrad.run import Run
-from kerasgrad.statistics.measure import measure
-from kerasgrad.statistics.packing import Packing
 from kerasgrad.taps import moments, seams
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.replicas import across, agreed, is_chief, workers
-from kerasgrad.taps.train_step import WatchedStep, is_of_taps, observed
+from kerasgrad.taps.train_step import is_of_taps, observed
 
 
 def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any) -> Watch:
@@ -39,7 +38,8 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
     Args:
         model: the model that is trained; it need not be compiled.
         log_dir: directory of the run, as in `GradientMonitor`; None keeps the run in memory.
-        **options: all others of `GradientMonitor`, such as `update_freq`, `layers` or `on_finding`.
+        **options: those of `GradientMonitor`, such as `update_freq`, `layers` or `on_finding`, but for `log_metrics`: a loop
+            keeps its own logs.
 
     Returns:
         A context manager; its `step` runs a training step, its `run` is what was recorded.
@@ -55,7 +55,7 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
         ...         w.step(model.train_on_batch, x, y)  # or so, if Keras' own step is wanted
     """
     facts.check_model(model)
-    known = [name for name in inspect.signature(GradientMonitor).parameters if name != "log_dir"]
+    known = [*(name for name in inspect.signature(Settings).parameters if name != "log_dir"), "verbose"]
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -67,29 +67,34 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
             "Workers that wait for each other have to sample the same steps, and `auto` goes by the time that each of them "
             f"takes: give `update_freq` a number, such as 50. Received: update_freq='auto' with {workers(strategy)} workers"
         )
-    if not is_chief(strategy):
-        log_dir, options = None, options | {"verbose": 0}
-    return Watch(model, log_dir, options)
+    verbose = options.pop("verbose", 1) if is_chief(strategy) else 0
+    settings = Settings(log_dir if is_chief(strategy) else None, **options)
+    return Watch(Session(model, settings), verbose)
 
 
 class Watch:
     """A run that a loop drives. Made by `watch`."""
 
-    def __init__(self, model: keras.Model, log_dir: str | Path | None, options: Mapping[str, Any]) -> None:
-        self.model = model
-        self._monitor = _Driven(log_dir, **options)
-        self._monitor.set_model(model)
+    def __init__(self, session: Session, verbose: int) -> None:
+        self.model = session.model
+        self._session = session
+        self._verbose = verbose
+        self._rows = Rows()
+        self._train_function = TrainFunction(session)  # of steps that are Keras' own
+        self._twins: dict[int, tuple[Any, _Twin]] = {}
 
     def __enter__(self) -> Watch:
         """Begins the run."""
         self.model.stop_training = False
-        self._monitor.on_train_begin()
-        self._monitor.on_epoch_begin(0)
+        self._session.begin()
+        self._session.begin_epoch(0)
         return self
 
     def __exit__(self, *error: object) -> None:
         """Ends the run; what was recorded before an error of the loop is kept."""
-        self._monitor.on_train_end()
+        self._session.end()
+        if self._verbose and self.failure is None:
+            print(self._session.last_words())
 
     def step(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Runs one training step, watched if its turn has come.
@@ -104,7 +109,16 @@ class Watch:
         Returns:
             What it gives.
         """
-        return self._monitor.drive(step, args, kwargs)
+        batch, of_keras = self._session.batch, _is_of_keras(step, self.model)
+        if of_keras:
+            self.model.make_train_function()
+        self._session.begin_step(batch, self._train_function.prepare if of_keras else lambda: None)
+        try:
+            outputs = step(*args, **kwargs) if of_keras else self._run(step, *args, **kwargs)
+        finally:
+            self._train_function.put_back()
+        self._session.end_step(batch)
+        return outputs
 
     def end_epoch(self, **logs: float) -> None:
         """Says that an epoch is over, if the loop has such: for the last samples to be read, and for the rules.
@@ -113,17 +127,23 @@ class Watch:
             **logs: what is known of it, by the names that Keras uses: `loss`, `val_loss`, `accuracy`. A `loss` that is not
                 said the rules take from the samples.
         """
-        self._monitor.next_epoch(logs)
+        self._session.end_epoch(logs)
+        self._session.begin_epoch(self._session.epoch + 1)
 
     @property
     def run(self) -> Run:
         """What was recorded so far. Its `repr` is the report."""
-        return self._monitor.run
+        return self._session.run
 
     @property
     def diagnosis(self) -> Diagnosis:
         """What the rules find in the run as it is. Its `repr` is the report."""
-        return self._monitor.diagnosis
+        return self._session.diagnosis
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why watching stopped, None if it did not."""
+        return self._session.failure
 
     @property
     def should_stop(self) -> bool:
@@ -131,62 +151,24 @@ class Watch:
         strategy, asked = self.model.distribute_strategy, bool(self.model.stop_training)
         return agreed(strategy, asked) if workers(strategy) > 1 else asked
 
-
-class _Driven(GradientMonitor):
-    """A monitor whose steps are handed to it, where `fit` would look for the model's train function."""
-
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        self.rows = Rows()
-        self._twins: dict[int, tuple[Any, _Twin]] = {}
-        self._by_keras = False
-
-    def next_epoch(self, logs: dict[str, float]) -> None:
-        """Ends an epoch and begins the next."""
-        self.on_epoch_end(self._epoch, logs)
-        self.on_epoch_begin(self._epoch + 1)
-
-    def drive(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Runs a step between the hooks that Keras would call."""
-        batch, new = self._epoch_batches, id(step) not in self._twins
-        self._by_keras = _is_of_keras(step, self.model)
-        if self._by_keras:
-            self.model.make_train_function()
-        self.on_train_batch_begin(batch)
-        try:
-            outputs = self._run(step, args, kwargs, new=new)
-        finally:
-            if self._by_keras and isinstance(self.model.train_function, WatchedStep):  # it did not come so far
-                self.model.train_function = self.model.train_function.plain
-        self.on_train_batch_end(batch)
-        return outputs
-
-    def _run(self, step: Callable[..., Any], args: Any, kwargs: Any, *, new: bool) -> Any:
-        if self._failure is not None or self._by_keras:
+    def _run(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._session.failure is not None:
             return step(*args, **kwargs)
-        if self._armed:
-            return self._run_watched(step, args, kwargs)
-        if new and seams.is_traced(step):  # this step traces it: we must see in what state
+        if self._session.armed:
+            return self._run_watched(step, *args, **kwargs)
+        if seams.is_traced(step) and id(step) not in self._twins:  # this step traces it: we must see in what state
             self._twin_of(step)
             moments.traced_for(self.model, step, args, kwargs)
         return step(*args, **kwargs)
 
-    def _is_new(self) -> bool:
-        return self._by_keras and super()._is_new()
-
-    def _arm(self) -> None:
-        """Puts nothing in place: `drive` sees for itself whether it is armed, unless the step is one of Keras."""
-        if self._by_keras:
-            super()._arm()
-
-    def _run_watched(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _run_watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         twin = self._twin_of(step)
         if seams.is_traced(step):
             program = moments.traced_for(self.model, step, args, kwargs)
             try:
                 twin.trace(self.model, program, args, kwargs)
             except Exception as error:
-                self._fail(error)
+                self._session.fail(error)
                 return step(*args, **kwargs)
         try:
             with seams.installed():
@@ -195,12 +177,12 @@ class _Driven(GradientMonitor):
             if not is_of_taps(error):
                 raise
             outputs = step(*args, **kwargs)  # an error of the user's own comes again here
-            self._fail(error)
+            self._session.fail(error)
             return outputs
         if twin.failures:
-            self._fail(twin.failures[0])
+            self._session.fail(twin.failures[0])
         else:
-            self._receive(lambda: twin.packing.unpack(np.asarray(measured)), self.rows)
+            self._session.receive(lambda: twin.instrument.read(measured), self._rows)
         return outputs
 
     def _twin_of(self, step: Callable[..., Any]) -> _Twin:
@@ -208,20 +190,18 @@ class _Driven(GradientMonitor):
         if not seams.is_traced(step):
             return self._new_twin(step)
         if id(step) not in self._twins:
-            self._overhead.rebuild()
+            self._session.overhead.rebuild()
             self._twins[id(step)] = step, self._new_twin(step)
         return self._twins[id(step)][1]
 
     def _new_twin(self, step: Any) -> _Twin:
+        settings = self._session.settings
         compiled = seams.is_traced(step) and bool(step._jit_compile)
-        twin = _Twin(step)
-
-        def compute(seen: Observation) -> Any:
-            return twin.packing.pack(measure(seen, compiled=compiled, histograms=self._histograms))
+        twin = _Twin(step, self._session.instrument(compiled=compiled))
 
         def watched(inner: Callable[..., Any]) -> Callable[..., tuple[Any, Any]]:
-            activations = self._arguments["activations"]
-            return observed(inner, self.model, compute, self._selected, self.rows, twin.failures, activations)
+            compute, selected = twin.instrument.compute, settings.selected
+            return observed(inner, self.model, compute, selected, self._rows, twin.failures, settings.activations)
 
         several = self.model.distribute_strategy.num_replicas_in_sync > 1
         make = functools.partial(across, watched=watched) if several else watched
@@ -234,7 +214,7 @@ class _Twin:
     """A training step that also measures."""
 
     function: Callable[..., Any]
-    packing: Packing = field(default_factory=Packing)
+    instrument: Instrument
     failures: list[Exception] = field(default_factory=list)
     ready: dict[int, Any] = field(default_factory=dict)  # graphs of the step that have a watched one, by id
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from kerasgrad.catalogue import Statistic
+from kerasgrad.monitoring.overhead import Overhead
 from kerasgrad.run import Schema
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.outputs import watched
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.layers import below
-from kerasgrad.taps.overhead import Overhead
 from kerasgrad.version import __version__
 
 
@@ -96,12 +97,13 @@ def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
     }
 
 
-def schema(rows: Rows, raw: dict[str, Any]) -> Schema:
+def schema(rows: Rows, raw: dict[str, Any], *, statistics: Sequence[Statistic] = ()) -> Schema:
     """The rows of a run.
 
     Args:
         rows: as the taps found them.
         raw: the first sample, which shows what there is over time and whether there are histograms.
+        statistics: what is measured besides the catalogue.
 
     Returns:
         The schema; variables of layers that were not chosen are left out.
@@ -116,6 +118,7 @@ def schema(rows: Rows, raw: dict[str, Any]) -> Schema:
         units={seen.path: seen.units for seen in rows.seen if watched(seen)},
         recurrent=tuple(rows.seen[int(name[5:])].path for name in raw if name.startswith("time/")),
         bins=tuple(histogram.EDGES.tolist()) if "histogram" in raw else (),
+        statistics=tuple(statistic.describe() for statistic in statistics),
     )
 
 

@@ -17,12 +17,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kerasgrad import remedies
 from kerasgrad.finding import Diagnosis, Finding, Severity
-from kerasgrad.monitor import GradientMonitor
-from kerasgrad.prescription import Prescription, Trial
+from kerasgrad.monitoring.callback import GradientMonitor
+from kerasgrad.monitoring.progress import loss_name
 from kerasgrad.probes import audit
 from kerasgrad.probes.asking import check_model, preserved
-from kerasgrad.progress import loss_name
 from kerasgrad.remedies.graph import is_graph
+from kerasgrad.remedies.prescription import Prescription, Trial
 from kerasgrad.remedies.remedy import Remedied
 from kerasgrad.rules import diagnose
 from kerasgrad.run import Run
