@@ -35,6 +35,10 @@ CALLED_BY_ITSELF = (
     "gradients are computed in a function under tf.function, called from a step that is not: put @tf.function around the "
     "whole step, or let `fit` trace it, and the taps look inside"
 )
+RAW = (
+    "it is a tf.Variable, of which Keras 3 knows nothing: `fit` trains what `add_weight` or keras.Variable made, and no "
+    "optimizer was given this one"
+)
 OWN = "the model itself has no row of its own layer: these are weights that it holds beside its layers"
 AT_MOST = 50
 """Reasons for layers that come and go; a model that makes layers in its `call` has new ones at every step."""
@@ -265,6 +269,7 @@ class Collector(Listener):
             rows.output = called.path if called.position > self.forward.passed_over else ""
         self._fix_variables()
         self._excuse_what_was_not_seen()
+        self._excuse_raw_variables()
         rows.losses = self.backward.count()
         rows.fixed = True
 
@@ -280,6 +285,13 @@ class Collector(Listener):
                 ("updates", NO_UPDATE) if gradients else ("gradients and updates", why if seen.hidden else NO_UPDATE)
             )
             reasons[what] = reason
+
+    def _excuse_raw_variables(self) -> None:
+        """Says of variables of TensorFlow's own in layers that nothing trains them: few expect it."""
+        rowed = {id(v.value) for v in self.rows.variables}
+        for path, variable in seams.raw_variables(self.forward.root):
+            if id(variable) not in rowed and len(self.rows.not_examined) < AT_MOST:
+                self.rows.not_examined[below(self.forward.root, path)] = RAW
 
     def _row_of(self, called: Called) -> LayerSeen:
         if not self.activations:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from kerasgrad.observation import Part
 from kerasgrad.taps import seams
 from kerasgrad.taps.layers import Called, ForwardPass, Guard
+from kerasgrad.taps.reading import unobtrusive_sum
 
 
 @dataclass
@@ -200,7 +201,10 @@ class BackwardPass:
         total = tf.add_n(
             [
                 tf.cast(
-                    _divided(tf.add_n([tf.reduce_sum(t) for t in tf.nest.flatten(target)]), self._scale_of(i)), tf.float64
+                    _divided(
+                        tf.add_n([tf.reduce_sum(unobtrusive_sum(t)) for t in tf.nest.flatten(target)]), self._scale_of(i)
+                    ),
+                    tf.float64,
                 )
                 for i, (target, _) in enumerate(self.losses)
             ]
@@ -304,8 +308,12 @@ def _all_reduced(gradients: dict[int, Any]) -> dict[int, Any]:
 
 def _scalars(optimizer: Any, scale: Any) -> dict[str, Any]:
     inner = without_scaling(optimizer)
+    try:
+        rate = tf.convert_to_tensor(inner.learning_rate)
+    except AttributeError:  # of several optimizers in one, each has its own
+        rate = None
     return {
-        "learning_rate": tf.convert_to_tensor(inner.learning_rate),
+        "learning_rate": rate,
         "iteration": tf.convert_to_tensor(_native(inner.iterations)),
         "loss_scale": scale,
     }

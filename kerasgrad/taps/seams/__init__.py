@@ -17,7 +17,7 @@ from kerasgrad.taps.seams.functions import (
 )
 from kerasgrad.taps.seams.joints import Listener, installed, listening
 from kerasgrad.taps.seams.programs import assigned, same
-from kerasgrad.taps.seams.states import Moment, layers_of, name_of, own_variables, raw_variables, trained_as
+from kerasgrad.taps.seams.states import Moment, is_trainer, layers_of, name_of, own_variables, raw_variables, trained_as
 
 __all__ = [
     "Listener",
@@ -29,6 +29,7 @@ __all__ = [
     "inlined",
     "installed",
     "is_traced",
+    "is_trainer",
     "layers_of",
     "listening",
     "name_of",

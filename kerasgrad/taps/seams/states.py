@@ -152,6 +152,11 @@ def _refill(current: Any, value: Any) -> None:
         kind.update(current, value)
 
 
+def is_trainer(model: object) -> bool:
+    """Whether something has the `fit` of Keras 3, as a model and whatever else is built on its trainer."""
+    return any(kind.__module__.startswith("keras.src.trainers") for kind in type(model).__mro__)
+
+
 def layers_of(model: keras.Model) -> list[keras.Layer]:
     """All layers in a model, those in layers too."""
     return list(model._flatten_layers(include_self=False))
