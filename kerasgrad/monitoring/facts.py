@@ -15,6 +15,7 @@ from kerasgrad.monitoring.overhead import Overhead
 from kerasgrad.run import Schema
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.outputs import watched
+from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.layers import below
 from kerasgrad.version import __version__
@@ -34,12 +35,12 @@ def check_backend() -> None:
 
 
 def check_model(model: object) -> None:
-    """Makes sure that a model is one of Keras 3.
+    """Makes sure that a model is one of Keras 3, or trains as one does.
 
     Raises:
         TypeError: it is not.
     """
-    if not isinstance(model, keras.Model):
+    if not isinstance(model, keras.Model) and not seams.is_trainer(model):
         raise TypeError(
             "GradientMonitor watches models of Keras 3. For a model of tf_keras, port it to `import keras` (the same "
             f"layers are there). Received: {type(model).__module__}.{type(model).__name__}"

@@ -25,6 +25,7 @@ from kerasgrad.monitoring.settings import Settings
 from kerasgrad.run import Run, Schema
 from kerasgrad.statistics.own_moments import Previous
 from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.moments import NotWatchedError
 
 logger = logging.getLogger("kerasgrad")
 
@@ -121,8 +122,13 @@ class Session:
         """
         if self.settings.directory is not None:
             events.check_writable(self.settings.directory)
-        facts.check_choice(self.model, self.settings.selected, self.settings.layers)
         self.failure, self.armed = None, False
+        if isinstance(self.model, keras.Model):
+            facts.check_choice(self.model, self.settings.selected, self.settings.layers)
+        else:
+            self.fail(
+                NotWatchedError("it has Keras' `fit` without being a keras.Model, which alone says what its layers are")
+            )
         self._epoch_start, self._epoch_batches = self.step, 0
         self._epochs, self._steps = epochs, steps
         self._planned = self.step + epochs * steps if epochs and steps else None
@@ -198,7 +204,10 @@ class Session:
         """Gives up watching, says so once, and lets the training go on."""
         self.failure, self.armed = error, False
         self._queue = SampleQueue()
-        self._why_stopped = f"watching stopped at step {self.step}: {progress.said_of_failure(error)}"
+        if isinstance(error, NotWatchedError):
+            self._why_stopped = f"not watched from step {self.step} on, because {error}"
+        else:
+            self._why_stopped = f"watching stopped at step {self.step}: {progress.said_of_failure(error)}"
         if self._recorder is not None:
             self._recorder.run.facts.setdefault("notes", []).append(self._why_stopped)
             with contextlib.suppress(Exception):  # what failed may be the very thing that is closed here

@@ -114,6 +114,8 @@ def _became_nan(weight_norm: Any) -> Any:
 
 def _never_finite(run: Any, loss: Any) -> Any:
     """A loss that is NaN throughout is either not measured, or bad from the start: then something else was measured."""
+    if "loss" in (run.facts.get("not_examined") or {}):
+        return np.zeros(len(loss), bool)
     measured = np.isfinite(run.overall("gradient_norm")).any() or (run.table("gradient_nonfinite", "layer") > 0).any()
     return np.full(len(loss), bool(measured) and bool(run.facts.get("loss_function")))
 
