@@ -64,7 +64,7 @@ def diagnose(run: Run, rules: Iterable[Rule] = DEFAULT) -> Diagnosis:
     Example:
         >>> kerasgrad.diagnose(kerasgrad.Run.load("logs/mine"))
     """
-    seen = Evidence(run)
+    seen, rules = Evidence(run), tuple(rules)
     findings: list[Finding] = []
     examined, not_examined = [], {}
     for each in rules:
@@ -76,7 +76,7 @@ def diagnose(run: Run, rules: Iterable[Rule] = DEFAULT) -> Diagnosis:
             findings += verdict
     steps = (int(run.steps[0]), int(run.steps[-1])) if len(run) else None
     model = str(run.facts.get("model") or "model")
-    return Diagnosis(tuple(ordered(findings)), not_examined, tuple(examined), model, len(run), steps, _signal(seen))
+    return Diagnosis(tuple(ordered(findings, rules)), not_examined, tuple(examined), model, len(run), steps, _signal(seen))
 
 
 def _signal(seen: Evidence) -> dict[str, float]:

@@ -37,7 +37,7 @@ OF_STEPS, OF_NUMBERS = ("lower_learning_rate", "clip_gradients"), ("guard_logari
 OF_LOSS = ("guard_logarithms", "check_labels", "check_inputs")
 
 
-@rule(least=0)
+@rule(least=0, may_follow=("exploding_activation", "unscaled_inputs", "rate_too_high", "exploding_gradient"))
 def non_finite(seen: Evidence) -> Verdict:
     """Judges the first sample that is not finite, among all of the run."""
     run = seen.run

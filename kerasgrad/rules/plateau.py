@@ -22,7 +22,7 @@ from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.causes import of_no_learning, told
 from kerasgrad.rules.evidence import SEVERAL, Evidence
 from kerasgrad.rules.learning import LASTING, Learning
-from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.rules.rule import ANY, Verdict, rule
 
 GAIN = 0.1
 LITTLE = 0.03
@@ -41,7 +41,7 @@ CAUSES = (
 REMEDIES = ("check_labels", "find_learning_rate", "check_loss", "add_capacity")
 
 
-@rule("overall/loss", least=5)
+@rule("overall/loss", least=5, may_follow=ANY)
 def plateau(seen: Evidence) -> Verdict:
     """Judges the loss against that of a constant prediction."""
     learning = seen.learning
@@ -54,7 +54,8 @@ def plateau(seen: Evidence) -> Verdict:
     worse = learning.batches >= WORSE_BATCHES and learning.now > learning.constant
     if learning.gain >= GAIN or (learning.late_fall >= LATE_FALL and not worse):
         return []
-    causes, remedies = told(of_no_learning(seen))
+    why = of_no_learning(seen)
+    causes, remedies = told(why)
     against = "" if math.isnan(learning.constant) else f"; a constant prediction has {learning.constant:.4g}"
     better = "little better" if learning.gain >= LITTLE else "no better"
     said = f"The loss has settled at {learning.now:.4g}{against}: the model does {better} than one that ignores its input."
@@ -71,6 +72,7 @@ def plateau(seen: Evidence) -> Verdict:
             samples=len(seen),
             causes=(*causes, *CAUSES),
             remedies=tuple(dict.fromkeys((*remedies, *REMEDIES))),
+            shown=any(cause.shown for cause in why),
         )
     ]
 

@@ -30,7 +30,7 @@ FIRST = 5
 """Samples that say how large the first steps are."""
 
 
-@rule("layer/update_ratio", least=2)
+@rule("layer/update_ratio", least=2, may_follow=("exploding_activation",))
 def rate_too_high(seen: Evidence) -> Verdict:
     """Judges the median layer."""
     table = seen.layer("update_ratio")[:, seen.learners]

@@ -33,7 +33,12 @@ STILL = 0.02
 """Share by which the loss fell in the last quarter of the way there: less, and there was nothing more to be gained."""
 
 
-@rule("layer/update_ratio", "overall/loss", least=5)
+@rule(
+    "layer/update_ratio",
+    "overall/loss",
+    least=5,
+    may_follow=("disconnected", "collapsing_activation", "dead_units", "saturated_units"),
+)
 def rate_too_low(seen: Evidence) -> Verdict:
     """Judges the layer that moves most."""
     ended = _ended(seen)

@@ -26,7 +26,12 @@ WARNING, GAIN = 0.9, 0.7
 MANY, GAIN_MANY = 0.75, 0.5
 
 
-@rule("layer/saturated_fraction", least=3)
+@rule(
+    "layer/saturated_fraction",
+    least=3,
+    follows=("non_finite",),
+    may_follow=("exploding_activation", "unscaled_inputs", "rate_too_high"),
+)
 def saturated_units(seen: Evidence) -> Verdict:
     """Judges the hidden layers."""
     hidden = np.arange(len(seen.run.layers)) != seen.output

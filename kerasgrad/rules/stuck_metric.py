@@ -17,13 +17,13 @@ import numpy as np
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
 from kerasgrad.rules.learning import of_epochs
-from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.rules.rule import ANY, Verdict, rule
 
 FALL, MOVE, HIGH = 0.3, 0.005, 0.97
 EPOCHS = 3
 
 
-@rule("overall/loss", least=3)
+@rule("overall/loss", least=3, follows=("plateau",), may_follow=ANY)
 def stuck_metric(seen: Evidence) -> Verdict:
     """Judges accuracy against loss."""
     for metric in ("accuracy", "binary_accuracy", "sparse_categorical_accuracy", "categorical_accuracy"):

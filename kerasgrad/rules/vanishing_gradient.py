@@ -43,7 +43,12 @@ CAUSES = (
 REMEDIES = ("use_relu", "add_shortcuts", "add_normalization", "use_he_initializer")
 
 
-@rule("layer/signal_rms", least=5)
+@rule(
+    "layer/signal_rms",
+    least=5,
+    follows=("non_finite", "dead_units", "saturated_units", "disconnected"),
+    may_follow=("collapsing_activation", "exploding_activation"),
+)
 def vanishing_gradient(seen: Evidence) -> Verdict:
     """Judges the signal through depth."""
     rows = seen.learners
@@ -83,6 +88,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
             threshold=10**-DROP,
             samples=len(seen),
             causes=causes or CAUSES,
+            shown=bool(causes),
             remedies=remedies or REMEDIES,
         )
     ]
