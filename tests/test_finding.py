@@ -109,7 +109,7 @@ def test_what_follows_stands_below_its_cause_whatever_its_severity() -> None:
         "  follows from it:",
         "    error broken: broken is there.",
     ]
-    assert Diagnosis.from_dict(json.loads(json.dumps(diagnosis.to_dict()))) == diagnosis
+    assert repr(Diagnosis.from_dict(json.loads(json.dumps(diagnosis.to_dict())))) == repr(diagnosis)
 
 
 def test_of_two_causes_of_one_rule_the_consequences_are_told_once() -> None:

@@ -33,7 +33,7 @@ SEEN = 10
     "layer/activation_zeros",
     least=3,
     follows=("non_finite",),
-    may_follow=("exploding_activation", "collapsing_activation", "unscaled_inputs", "rate_too_high"),
+    may_follow=("exploding_activation", "collapsing_activation", "unscaled_inputs", "rate_too_high", "unbounded_loss"),
 )
 def dead_units(seen: Evidence) -> Verdict:
     """Judges layers whose units can die."""

@@ -33,7 +33,7 @@ FIRST = 10
     "overall/gradient_norm",
     least=5,
     follows=("exploding_activation",),
-    may_follow=("unscaled_inputs", "rate_too_high"),
+    may_follow=("unscaled_inputs", "rate_too_high", "unbounded_loss"),
 )
 def exploding_gradient(seen: Evidence) -> Verdict:
     """Judges growth through depth and over time."""

@@ -28,7 +28,9 @@ def ordered(findings: Sequence[Finding], rules: Iterable[Rule]) -> list[Finding]
         As many.
     """
     by_name = {rule.name: rule for rule in rules}
-    arranged = sorted(findings, key=lambda finding: (by_name[finding.rule].is_symptom, _begins(finding)))
+    arranged = sorted(
+        findings, key=lambda finding: (by_name[finding.rule].is_symptom and not finding.shown, _begins(finding))
+    )
     causes = {i: _cause(finding, arranged, rules=by_name) for i, finding in enumerate(arranged)}
     found = []
     for i, finding in enumerate(arranged):
