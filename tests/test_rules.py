@@ -254,6 +254,11 @@ def below_zero(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
 
 
+def without_a_bound(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"], t["overall", "gradient_norm"] = -np.geomspace(1, 1e9, 80), np.geomspace(1, 1e6, 80)
+    return made(t, {"loss_function": "of_my_own"})
+
+
 def absolute_error_of_classes(t: dict[Any, Any]) -> Run:
     t["overall", "loss"] = np.linspace(0.14, 0.1, 80)
     history = {"step": [20, 40, 60, 80], "loss": [0.14, 0.12, 0.11, 0.1], "accuracy": [0.1, 0.2, 0.25, 0.28]}
@@ -305,6 +310,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (decayed, "shrinking_weights", "", 15),
     (fed_nan, "non_finite", "layer0", 40),
     (below_zero, "last_activation", "layer5", None),
+    (without_a_bound, "unbounded_loss", "", 0),
     (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
 ]

@@ -39,6 +39,8 @@ OF_STEPS, OF_NUMBERS = ("lower_learning_rate", "clip_gradients"), ("guard_logari
 OF_GROWTH = (*OF_STEPS, "check_inputs")
 GREW, HUGE = 100.0, 1e15
 """Rise of the loss, and size of an output, that show that numbers grew: a logarithm of zero comes without warning."""
+LAST = 3
+"""Samples before it whose largest loss counts."""
 OF_LOSS = ("guard_logarithms", "check_labels", "check_inputs")
 
 
@@ -106,8 +108,9 @@ def _grown(seen: Evidence, first: int, *, row: int) -> tuple[str, ...]:
     run, causes = seen.run, []
     loss = np.abs(run.overall("loss")[: first + 1].astype(np.float64))
     known = loss[np.isfinite(loss)]
-    if len(known) > 1 and known[-1] > GREW * max(known[0], 1e-30):
-        causes.append(f"a training that diverged: the loss had risen {known[-1] / max(known[0], 1e-30):.2g}-fold before")
+    times = float(known[-LAST:].max() / max(known[0], 1e-30)) if len(known) > 1 else 1.0
+    if times > GREW:
+        causes.append(f"a training that diverged: the loss had risen {times:.2g}-fold before")
     size = run.table("activation_max", "layer")[max(first - 1, 0) : first + 1].astype(np.float64)
     largest = float(np.max(size, initial=0.0, where=np.isfinite(size)))
     if largest > HUGE:
