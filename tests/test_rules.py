@@ -1091,3 +1091,34 @@ def test_all_rules_are_quick() -> None:
         kerasgrad.diagnose(run)
         times.append(time.process_time() - began)
     assert min(times) < 0.05
+
+
+def convolutional(*, signal: list[float], dense: int) -> Run:
+    """Three convolutions of 16 channels, 3 x 3, and a Dense of as many inputs; `signal` is that of each at its output."""
+    names = ("conv1", "norm1", "conv2", "norm2", "conv3", "norm3", "classes")
+    variables = tuple(f"{name}/{'gamma' if 'norm' in name else 'kernel'}" for name in names)
+    sizes = (9 * 3 * 16, 16, 9 * 16 * 16, 16, 9 * 16 * 16, 16, dense * 10)
+    schema = Schema(
+        names, (*variables, "classes/bias"), (0, 1, 2, 3, 4, 5, 6, 6), (*sizes, 10), ("relu",) * 6 + ("softmax",), {}
+    )
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy", "losses": 1})
+    for step in range(20):
+        layer = {"signal_rms": np.array(signal, np.float32)}
+        run.append(Sample(step, 0.0, layer, {}, {"loss": 2.3, "gradient_norm": 1.0}))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("signal", "dense", "found"),
+    [
+        ([1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-2], 16, False),  # most of it is the mean over 64 positions
+        ([1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-2], 16 * 64, True),  # a Flatten divides by nothing
+        ([1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2], 16, True),
+        ([1e-9, 1e-9, 1e-9, 1e-9, 1e-9, 1e-9, 1e-2], 16, True),  # more than any mean takes
+    ],
+)
+def test_a_mean_over_positions_divides_a_signal_and_loses_nothing(signal: list[float], dense: int, found: bool) -> None:
+    run = convolutional(signal=signal, dense=dense)
+    assert bool(rules.vanishing_gradient(run)) is found
+    run.facts["losses"] = 2
+    assert "no single chain" in kerasgrad.diagnose(run).not_examined["vanishing_gradient"]
