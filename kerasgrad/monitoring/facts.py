@@ -77,12 +77,19 @@ def settings(model: keras.Model) -> dict[str, Any]:
         "parameters": model.count_params() if model.built else None,
         "trainable": len(model.trainable_variables) if model.built else None,
         "optimizer": type(optimizer).__name__ if optimizer is not None else None,
+        "weight_penalty": _is_penalised(model),
         "precision": model.dtype_policy.name,
         "jit_compile": bool(model.jit_compile),
         "run_eagerly": bool(model.run_eagerly),
         "steps_per_execution": model.steps_per_execution,
         "replicas": model.distribute_strategy.num_replicas_in_sync,
     }
+
+
+def _is_penalised(model: keras.Model) -> bool:
+    """Whether a regulariser or the optimizer pulls weights to zero."""
+    decay = getattr(getattr(model, "optimizer", None), "weight_decay", None)
+    return bool(decay) or any(variable.regularizer is not None for variable in model.trainable_variables)
 
 
 def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:

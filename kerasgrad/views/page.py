@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,26 +99,30 @@ def _findings(diagnosis: Diagnosis | None) -> str:
     if diagnosis is None:
         return ""
     judged = f"{len(diagnosis.examined)} rules judged {diagnosis.samples} samples."
-    items = "".join(_finding(finding) for finding in diagnosis) or "<p>Nothing found.</p>"
+    items = (
+        "".join(_finding(finding, diagnosis.consequences(finding)) for finding in diagnosis.roots) or "<p>Nothing found.</p>"
+    )
     reasons = "".join(
         f"<li>{_escape(rule)} was not examined: {_escape(why)}</li>" for rule, why in diagnosis.not_examined.items()
     )
     return f"<h2>Findings</h2><p>{judged}</p>{items}<ul class=reasons>{reasons}</ul>"
 
 
-def _finding(finding: Finding) -> str:
-    where = [
-        finding.starts_at and f"starts at {finding.starts_at}",
-        f"{len(finding.layers)} layers" if len(finding.layers) > 1 else "",
-        "" if finding.since is None else f"since step {finding.since}",
-        "" if finding.withdrawn is None else f"withdrawn at step {finding.withdrawn}",
-    ]
+def _finding(finding: Finding, consequences: Sequence[Finding] = ()) -> str:
+    """A cause; what follows from it is folded below."""
+    following = "".join(
+        f"<li>{_escape(f.severity)} <b>{_escape(f.title)}</b>: {_escape(f.summary)} "
+        f"<span class=where>{_escape(f.evidence)}</span></li>"
+        for f in consequences
+    )
+    folded = f"<details><summary>follows from it: {len(consequences)}</summary><ul>{following}</ul></details>"
     causes = "".join(f"<li>{_escape(cause)}</li>" for cause in finding.causes)
     remedies = f"<p>Try: {_escape(', '.join(finding.remedies))}</p>" if finding.remedies else ""
     return (
-        f"<section class='finding {finding.severity}'><h3>{_escape(str(finding.severity))}: {_escape(finding.rule)}</h3>"
-        f"<p class=where>{_escape(' · '.join(filter(None, where)))}</p><p>{_escape(finding.summary)}</p>"
-        f"<p class=where>{_escape(finding.evidence)}</p><ol>{causes}</ol>{remedies}</section>"
+        f"<section class='finding {finding.severity}'><h3>{_escape(finding.severity)}: {_escape(finding.title)}</h3>"
+        f"<p class=where>{_escape(finding.beginning)}</p><p>{_escape(finding.summary)}</p>"
+        f"<p class=where>{_escape(finding.evidence)}</p><ol>{causes}</ol>{remedies}"
+        f"{folded if consequences else ''}</section>"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 import numpy as np
@@ -96,40 +96,42 @@ def judgement(diagnosis: Diagnosis) -> str:
 
 
 def findings(diagnosis: Diagnosis, columns: int = WIDTH) -> str:
-    """Each finding with where, since when, its evidence, causes and remedies; then what was not examined."""
-    parts = [_judged(diagnosis), *(_described(finding, columns) for finding in diagnosis)]
+    """Each cause with its layers, evidence and remedies, below it what follows from it; then what was not examined."""
+    described = (_described(finding, diagnosis.consequences(finding), columns=columns) for finding in diagnosis.roots)
+    parts = [_judged(diagnosis), *described]
     lines = [_wrapped(line, columns) for line in reasons(diagnosis.not_examined, len(diagnosis.not_examined))]
     return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])
 
 
 def _judged(diagnosis: Diagnosis) -> str:
-    standing = diagnosis.of(Severity.NOTE)
+    standing = [finding for finding in diagnosis.roots if finding.withdrawn is None]
+    following = len(diagnosis.of(Severity.NOTE)) - len(standing)
     counts = [(len([f for f in standing if f.severity == s]), str(s)) for s in reversed(Severity)]
     found = ", ".join(counted(n, word) for n, word in counts if n) or "nothing found"
+    found += f", {following} more {'follows' if following == 1 else 'follow'}" if following else ""
     over = f", steps {diagnosis.steps[0]} to {diagnosis.steps[1]}" if diagnosis.steps else ""
     rules = f"rules: {len(diagnosis.examined)}, samples: {diagnosis.samples}{over}" if diagnosis.samples else "no samples"
     return f"{printable(diagnosis.model)}: {found} ({rules})"
 
 
-def _described(finding: Finding, columns: int) -> str:
-    """A finding as a paragraph."""
-    gone = "" if finding.withdrawn is None else f" (withdrawn at step {finding.withdrawn})"
-    since = "" if finding.since is None else f" since step {finding.since}"
-    where = f" at {finding.starts_at}" if finding.starts_at else ""
-    others = [path for path in finding.layers if path != finding.starts_at]
+def _described(finding: Finding, consequences: Sequence[Finding], *, columns: int) -> str:
+    """A finding as a paragraph, what follows from it in a line each."""
     lines = [
+        finding.beginning,
         finding.summary,
-        f"layers: {few(others)}" if others else "",
+        f"layers: {few(list(finding.layers))}" if len(finding.layers) > 2 else "",
         f"measured: {finding.evidence}" if finding.evidence else "",
         *(f"({letter}) {cause}" for letter, cause in zip("abcdefgh", finding.causes, strict=False)),
         f"remedies: {', '.join(finding.remedies)}" if finding.remedies else "",
+        "follows from it:" if consequences else "",
     ]
-    heading = f"{str(finding.severity).upper()} {finding.rule}{where}{since}{gone}"
-    return "\n".join([printable(heading), *(_wrapped(line, columns) for line in lines if line)])
+    heading = printable(f"{str(finding.severity).upper()} {finding.title}")
+    following = (_wrapped(f"{f.severity} {f.title}: {f.summary}", columns, indent="    ") for f in consequences)
+    return "\n".join([heading, *(_wrapped(line, columns) for line in lines if line), *following])
 
 
-def _wrapped(text: str, columns: int) -> str:
-    return filled(text, columns, first="  ", then="    ")
+def _wrapped(text: str, columns: int, *, indent: str = "  ") -> str:
+    return filled(text, columns, first=indent, then=f"{indent}  ")
 
 
 def _bars(diagnosis: Diagnosis, columns: int) -> RenderableType:
