@@ -115,12 +115,11 @@ def write_damaged(root: Path) -> None:
     (root / "torn_early" / "gradients").mkdir(parents=True)
     (root / "torn_early" / "gradients" / file.name).write_bytes(file.read_bytes()[:900])
     (root / "no_layers" / "gradients").mkdir(parents=True)
-    writer = Writer(root / "no_layers" / "gradients", schema(("a",)), 2.0)
-    writer._text("schema", 1, {"layers": [], "variables": [], "owners": [], "sizes": [], "activations": [], "units": {}})
+    writer = Writer(root / "no_layers" / "gradients", Schema((), (), (), (), (), {}), 2.0)
     writer.samples(sample(1, 0).as_batch())
     writer.close()
     with pytest.MonkeyPatch.context() as later:
-        later.setattr("kerasgrad.events.writer.FORMAT_VERSION", 99)
+        later.setattr("kerasgrad.events.format.VERSION", 99)
         write(root / "later" / "gradients", range(2))
 
 
