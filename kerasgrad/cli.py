@@ -1,4 +1,4 @@
-"""The command line: `kerasgrad report | compare | diagnose | audit | tensorboard`.
+"""The command line: `kerasgrad report | compare | diagnose | audit | tensorboard | zoo`.
 
 Each command imports what it needs when it runs, so that help and reports do not wait for TensorFlow.
 """
@@ -6,6 +6,8 @@ Each command imports what it needs when it runs, so that help and reports do not
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
+import importlib.util
 import json
 import os
 import sys
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
 GOOD, FOUND, WRONG = 0, 1, 2
 """Exit status: all well; the diagnosis or audit has an error; the command could not be carried out."""
 
-COMMANDS = ("report", "compare", "diagnose", "audit", "tensorboard")
+COMMANDS = ("report", "compare", "diagnose", "audit", "tensorboard", "zoo")
+
+BASELINES = "kerasgrad.baselines"
+"""Entry points of this group are command lines that come with baselines; `zoo` is the package of this distribution."""
 
 _EXAMPLES = """examples:
   kerasgrad report logs/mine                      what every layer received, in the terminal
@@ -32,6 +37,7 @@ _EXAMPLES = """examples:
   kerasgrad diagnose logs/mine --json             findings, for a script; exit status 1 if one is an error
   kerasgrad audit model.keras --batch-size 32     the checklist before training, of a saved model
   kerasgrad tensorboard logs                      TensorBoard, open on the Gradient Flow tab
+  kerasgrad zoo place plain.relu logs             a recorded baseline beside one's own runs
 
 exit status: 0 all well, 1 there is a finding that is an error, 2 the command could not be carried out"""
 
@@ -97,6 +103,10 @@ def parser() -> argparse.ArgumentParser:
     board.add_argument("log_dir", metavar="LOGDIR", help="a directory of runs")
     board.add_argument("--port", type=int, help="its port; 6006 or the next free one if not given")
     board.add_argument("--host", help="the address it listens on; this machine only if not given")
+    kept = add("zoo", _zoo, "models, recorded baselines and trainings to compare with", "kerasgrad zoo list --recipes")
+    kept.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="WORDS", help="as after python -m zoo: list, place, train ..."
+    )
     return whole
 
 
@@ -179,8 +189,7 @@ def _tensorboard(given: argparse.Namespace) -> int:
         raise ValueError(f"There is no such directory. Received: LOGDIR={given.log_dir!r}")
     import threading
 
-    from tensorboard import default, program
-
+    default, program = _tensorboard_modules()
     from kerasgrad.plugin import Loader
 
     plugins = default.get_plugins()
@@ -197,4 +206,38 @@ def _tensorboard(given: argparse.Namespace) -> int:
         raise OSError(error.msg) from error
     print(f"{url}#kerasgrad   (Ctrl+C ends it)", flush=True)
     threading.Event().wait()
+    return GOOD
+
+
+def _tensorboard_modules() -> tuple[Any, Any]:
+    try:
+        from tensorboard import default, program
+    except ModuleNotFoundError as error:
+        if error.name != "pkg_resources":
+            raise
+        raise ValueError(
+            "This TensorBoard does not start: it imports pkg_resources, which setuptools 82 no longer has. "
+            "pip install 'setuptools<82'"
+        ) from error
+    return default, program
+
+
+def _zoo(given: argparse.Namespace) -> int:
+    """Hands the words to the zoo's own command line, which is found by name, since the zoo stands above this package."""
+    spec, ours = importlib.util.find_spec("zoo"), Path(__file__).parents[1] / "zoo" / "__init__.py"
+    if spec is not None and ours.is_file() and (spec.origin is None or not ours.samefile(spec.origin)):
+        found = spec.origin or list(spec.submodule_search_locations or ())
+        raise ValueError(
+            f"A `zoo` of your own hides the one that comes with kerasgrad. Rename it, or work in another folder. "
+            f"Received: {found}"
+        )
+    doors = importlib.metadata.entry_points(group=BASELINES, name="zoo")
+    if spec is None or not doors:
+        raise ValueError(f"The zoo is not installed: pip install kerasgrad. Received: no entry point zoo in {BASELINES}")
+    try:
+        next(iter(doors)).load()(given.words)
+    except SystemExit as ended:
+        if isinstance(ended.code, str):  # what it has to say about a slip of the pen
+            raise ValueError(ended.code) from ended
+        return int(ended.code or GOOD)
     return GOOD

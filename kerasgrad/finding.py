@@ -6,7 +6,6 @@ import enum
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import import_module
 from typing import Any
 
 WIDTH = 118
@@ -29,12 +28,12 @@ class Severity(enum.IntEnum):
         return self.name.lower()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One judgement of one rule.
+    """One judgement of one rule. All its arguments are keywords.
 
     Attributes:
-        rule: the ailment, such as `"vanishing_gradient"`; the name of the rule that found it.
+        rule: the ailment, such as `"vanishing_gradient"`; the rule that found it fills in its own name.
         severity: how much it matters.
         summary: one sentence of what was found.
         layers: paths of the layers that have it, in depth order; empty if it is of the whole model.
@@ -49,9 +48,9 @@ class Finding:
         withdrawn: step from which on it no longer held, None while it stands.
     """
 
-    rule: str
     severity: Severity
     summary: str
+    rule: str = ""
     layers: tuple[str, ...] = ()
     starts_at: str = ""
     since: int | None = None
@@ -146,7 +145,9 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         """The report: each finding, what was not examined, and the layers with what reaches them."""
-        return str(import_module("kerasgrad.views.text").judgement(self))
+        from kerasgrad.views import text
+
+        return text.judgement(self)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -175,7 +176,7 @@ class Diagnosis:
         )
 
 
-def counted(count: int, one: str, many: str = "") -> str:
+def counted(count: int, one: str, *, many: str = "") -> str:
     """A number of things in words.
 
     Args:

@@ -46,6 +46,7 @@ class Facts(TypedDict, total=False):
         losses: how many losses the step differentiates.
         output_layer: path of the layer that gives the model's output.
         loss_scale_overflows: samples at which loss scaling skipped the update.
+        stale_trainable: paths of layers that are trained, or are not, against what their `trainable` says.
         not_examined: why something has no numbers, by path of the layer, or by `path: what`.
         history: the logs of epochs by name, and under `step` the batches until the end of each.
         notes: what went wrong or ended the training, in sentences.
@@ -81,6 +82,7 @@ class Facts(TypedDict, total=False):
     losses: int
     output_layer: str
     loss_scale_overflows: int
+    stale_trainable: dict[str, list[str]]
     not_examined: dict[str, str]
     history: dict[str, list[float | None]]
     notes: list[str]

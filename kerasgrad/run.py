@@ -6,7 +6,6 @@ import copy
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
@@ -89,16 +88,21 @@ class Run:
         Raises:
             FileNotFoundError: no run was recorded there.
         """
-        run: Run = import_module("kerasgrad.events").load(log_dir)
-        return run
+        from kerasgrad import events
+
+        return events.load(log_dir)
 
     def __repr__(self) -> str:
         """The report: a table of layers in depth order."""
-        return str(import_module("kerasgrad.views.text").report(self))
+        from kerasgrad.views import text
+
+        return text.report(self)
 
     def _repr_html_(self) -> str:
         """The same in a notebook."""
-        return str(import_module("kerasgrad.views.page").table(self))
+        from kerasgrad.views import page
+
+        return page.table(self)
 
     def __len__(self) -> int:
         """Number of samples."""

@@ -34,8 +34,9 @@ FLAGS = [
 
 MANY = 10_000
 FINDING = Finding(
-    "vanishing_gradient", Severity.WARNING, "The signal dies.", ("stem", "block/dense"), "block/dense", 10, "first / last",
-    1e-5, 1e-3, 11, ("sigmoids",), ("use_relu",),
+    rule="vanishing_gradient", severity=Severity.WARNING, summary="The signal dies.", layers=("stem", "block/dense"),
+    starts_at="block/dense", since=10, quantity="first / last", measured=1e-5, threshold=1e-3,
+    samples=11, causes=("sigmoids",), remedies=("use_relu",),
 )  # fmt: skip
 LAYERS = ("stem", "block/dense", "block/<script>alert(1)</script>", "block/<b>a&b</b>", "head")
 STATISTICS = (
@@ -74,7 +75,7 @@ def write(
 ) -> None:
     """Writes a run as the monitor does."""
     folder.mkdir(parents=True, exist_ok=True)
-    writer = Writer(folder, schema(layers), 2.0)
+    writer = Writer(folder, schema(layers))
     for step in steps:
         writer.samples(sample(step, len(layers), seed).as_batch())
     writer.facts(steps[-1], {"model": folder.parent.name, **facts})
@@ -85,7 +86,7 @@ def write(
 def write_sick(folder: Path) -> None:
     """A run whose last step broke: `stem` is no number, `block/dense` exactly 0, `head` was never examined."""
     folder.mkdir(parents=True)
-    writer = Writer(folder, schema(), 2.0)
+    writer = Writer(folder, schema())
     for step in range(10):
         made = sample(step, len(LAYERS))
         made.layer["signal_rms"][4] = np.nan
@@ -101,7 +102,7 @@ def write_sick(folder: Path) -> None:
 def write_many(folder: Path) -> None:
     """As many samples as the tab promises, more than TensorBoard keeps on its own."""
     folder.mkdir(parents=True)
-    writer = Writer(folder, schema(("a", "b")), 60.0)
+    writer = Writer(folder, schema(("a", "b")))
     for step in range(MANY):
         writer.samples(sample(step, 2, statistics=("signal_rms",)).as_batch())
     writer.close()
@@ -115,7 +116,7 @@ def write_damaged(root: Path) -> None:
     (root / "torn_early" / "gradients").mkdir(parents=True)
     (root / "torn_early" / "gradients" / file.name).write_bytes(file.read_bytes()[:900])
     (root / "no_layers" / "gradients").mkdir(parents=True)
-    writer = Writer(root / "no_layers" / "gradients", Schema((), (), (), (), (), {}), 2.0)
+    writer = Writer(root / "no_layers" / "gradients", Schema((), (), (), (), (), {}))
     writer.samples(sample(1, 0).as_batch())
     writer.close()
     with pytest.MonkeyPatch.context() as later:

@@ -71,7 +71,7 @@ def test_diagnose_prints_findings_and_the_marked_table(logs: Path, capsys: pytes
 def test_the_exit_status_of_diagnose_is_for_ci(
     logs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, severity: Severity
 ) -> None:
-    found = Diagnosis((Finding("one", severity, "It is.", measured=float("inf")),))
+    found = Diagnosis((Finding(rule="one", severity=severity, summary="It is.", measured=float("inf")),))
     monkeypatch.setattr("kerasgrad.monitoring.judge.look_back", lambda run: found)
     assert cli.main(["diagnose", str(logs / "one"), "--json"]) == (1 if severity is Severity.ERROR else 0)
     assert Diagnosis.from_dict(json.loads(capsys.readouterr().out)).to_dict() == found.to_dict()

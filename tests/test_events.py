@@ -47,7 +47,7 @@ def sample(step: int, seed: int = 0) -> Sample:
 
 def written(folder: Path, steps: range, schema: Schema = SCHEMA) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
-    run, writer = Run(schema), Writer(folder, schema, 2.0)
+    run, writer = Run(schema), Writer(folder, schema)
     for step in steps:
         run.append(sample(step))
         writer.samples(sample(step).as_batch())
@@ -142,7 +142,7 @@ def test_size_on_disk(tmp_path: Path) -> None:
     schema = Schema(layers, (), (), (), ("relu",) * 100, {})
     folder = tmp_path / "gradients"
     folder.mkdir()
-    writer = Writer(folder, schema, 2.0)
+    writer = Writer(folder, schema)
     file = next(folder.iterdir())
     statistics = catalogue.names("layer")
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from kerasgrad.finding import WIDTH, Diagnosis, Finding, Severity
 
 VANISHING = Finding(
-    "vanishing_gradient",
-    Severity.WARNING,
-    "The signal shrinks fourfold per layer.",
+    rule="vanishing_gradient",
+    severity=Severity.WARNING,
+    summary="The signal shrinks fourfold per layer.",
     layers=("dense", "dense_1", "dense_2"),
     starts_at="dense_2",
     since=3,
@@ -74,9 +74,11 @@ def test_keys_of_later_versions_are_left_out_and_missing_ones_named() -> None:
 
 
 def test_the_gravest_comes_first_and_the_withdrawn_last() -> None:
-    note = Finding("a_note", Severity.NOTE, "", since=0)
-    cause, effect = (Finding(name, Severity.ERROR, "", since=step) for name, step in (("cause", 7), ("effect", 1)))
-    gone = Finding("gone", Severity.ERROR, "", since=0, withdrawn=5)
+    note = Finding(rule="a_note", severity=Severity.NOTE, summary="", since=0)
+    cause, effect = (
+        Finding(rule=name, severity=Severity.ERROR, summary="", since=step) for name, step in (("cause", 7), ("effect", 1))
+    )
+    gone = Finding(rule="gone", severity=Severity.ERROR, summary="", since=0, withdrawn=5)
     diagnosis = Diagnosis((note, gone, cause, VANISHING, effect))
     assert [f.rule for f in diagnosis] == ["cause", "effect", "vanishing_gradient", "a_note", "gone"]
     assert [f.rule for f in diagnosis.of(Severity.WARNING)] == ["cause", "effect", "vanishing_gradient"]
@@ -100,7 +102,7 @@ def test_the_report_says_all_of_it() -> None:
 
 
 def test_below_the_findings_each_layer_has_a_bar_and_the_mark_of_its_finding() -> None:
-    note = Finding("loss", Severity.NOTE, "Of the whole model.")
+    note = Finding(rule="loss", severity=Severity.NOTE, summary="Of the whole model.")
     signal = {"dense": 1e-9, "dense_1": 1e-6, "dense_2": 1e-3, "out": 1.0, "last": math.nan}
     rows = repr(Diagnosis((VANISHING, note), samples=1, steps=(0, 0), signal=signal)).splitlines()
     marked = {line.split()[1] if line[2] in "▲" else line.split()[0]: line for line in rows[-7:-2]}
@@ -112,7 +114,9 @@ def test_below_the_findings_each_layer_has_a_bar_and_the_mark_of_its_finding() -
 
 def test_of_a_deep_net_some_layers_are_shown_and_the_one_that_starts_it() -> None:
     signal = {f"layer{i:04}": 1.0 for i in range(1000)}
-    here = Finding("dead_units", Severity.ERROR, "All dead.", ("layer0007",), "layer0007")
+    here = Finding(
+        rule="dead_units", severity=Severity.ERROR, summary="All dead.", layers=("layer0007",), starts_at="layer0007"
+    )
     report = repr(Diagnosis((here,), samples=1, signal=signal))
     assert "41 of 1000 layers, print(run) has all" in report
     assert [line.split()[:2] for line in report.splitlines() if "0007" in line][-1] == ["✖*", "layer0007"]

@@ -14,7 +14,7 @@ from grid import BATCH, GRID, Case, slow
 from keras import layers
 
 import kerasgrad
-from kerasgrad.taps import seams
+from kerasgrad.taps.seams import joints
 
 SLOW = set(GRID) - {"mlp", "cnn", "lstm"}
 
@@ -89,7 +89,7 @@ def traces(model: keras.Model) -> dict[str, Any]:
             tf.GradientTape.gradient.__module__,
             keras.optimizers.Optimizer.apply.__module__,
         ),
-        "installed": seams._installed,
+        "installed": joints._installed,
     }
 
 

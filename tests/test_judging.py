@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from keras import layers
 from runs import healthy, made, stuck
 
 import kerasgrad
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.monitoring import progress
-from kerasgrad.monitoring.judge import Judge, look_back
+from kerasgrad.monitoring.judge import Judge, keys_of, known_again, look_back
 from kerasgrad.rules import rule
 from kerasgrad.run import Run
 
@@ -64,9 +67,9 @@ def test_looking_back_keeps_what_was_withdrawn_or_is_found_no_more() -> None:
     run = made(stuck(healthy(60)))
     held = [finding.rule for finding in kerasgrad.diagnose(run)]
     run.findings = (
-        Finding(held[0], Severity.NOTE, "As it was when it was raised."),
-        Finding("plateau", Severity.ERROR, "It was withdrawn.", withdrawn=7),
-        Finding("never_again", Severity.ERROR, "The training was cut off before it was."),
+        Finding(rule=held[0], severity=Severity.NOTE, summary="As it was when it was raised."),
+        Finding(rule="plateau", severity=Severity.ERROR, summary="It was withdrawn.", withdrawn=7),
+        Finding(rule="never_again", severity=Severity.ERROR, summary="The training was cut off before it was."),
     )
     found = look_back(run)
     assert [f.rule for f in found if f.withdrawn is None] == held
@@ -105,6 +108,83 @@ def test_a_finding_is_raised_when_it_lasts_and_withdrawn_when_it_is_gone() -> No
     withdrawn = [f for f in told if f.rule == "dead_units" and f.withdrawn is not None]
     assert len(withdrawn) == 1 and withdrawn[0].withdrawn == 79
     assert withdrawn[0] in judge.findings and withdrawn[0] in judge.diagnosis(made(healthy())).findings
+
+
+def of_layers(*layers: str, severity: Severity = Severity.WARNING) -> Finding:
+    return Finding(severity=severity, summary=f"It is in {layers}.", layers=layers)
+
+
+def judged(*states: list[Finding]) -> tuple[Judge, list[tuple[tuple[str, ...], int | None]]]:
+    """A judge after so many judgements of a rule that finds these, and what it told: layers, and when it was withdrawn."""
+    now: list[Finding] = []
+
+    @rule
+    def several(seen: Any) -> Any:
+        return list(now)
+
+    told: list[Finding] = []
+    judge = Judge([several], on_finding=told.append)
+    judge._spent = -1e9  # as if there were time without end
+    for samples, state in enumerate(states, 60):
+        now[:] = state
+        judge.judge(made(healthy(samples)))
+    return judge, [(finding.layers, finding.withdrawn) for finding in told]
+
+
+def test_several_findings_of_a_rule_stay_several() -> None:
+    one, other, whole, again = of_layers("a"), of_layers("b", "c"), of_layers(), of_layers()
+    all_of_it = [one, other, whole, again]
+    judge, told = judged(all_of_it, all_of_it)
+    assert told == [(("a",), None), (("b", "c"), None), ((), None), ((), None)]
+    run = made(healthy(60))
+    assert len(judge.findings) == 4 == len(judge.diagnosis(run))
+    judge, told = judged(all_of_it, all_of_it, [other], [other])
+    assert told[4:] == [(("a",), 62), ((), 62), ((), 62)] and len(judge.findings) == 4
+
+
+def test_a_finding_that_spreads_is_the_same_and_one_of_other_layers_is_not() -> None:
+    spread, elsewhere = of_layers("b", "c", "d"), of_layers("x")
+    assert judged([of_layers("c")], [spread], [spread])[1] == [(("b", "c", "d"), None)]
+    told = judged([spread], [spread], [elsewhere], [elsewhere])[1]
+    assert told == [(spread.layers, None), (("x",), None), (spread.layers, 62)]
+    near, far = of_layers("b", "c"), of_layers("d", "x")
+    assert set(known_again([far, near], keys_of([spread]))) == {("", spread.layers, 0), ("", far.layers, 0)}
+
+
+@given(st.lists(st.sets(st.sampled_from("abc")).map(lambda s: of_layers(*sorted(s))), max_size=5), st.data())
+def test_whatever_was_known_no_finding_is_lost(found: list[Finding], data: Any) -> None:
+    known = data.draw(st.lists(st.sampled_from(keys_of([*found, of_layers("a", "z"), of_layers("z")])), unique=True))
+    assert list(known_again(found, known).values()) == found
+
+
+def test_looking_back_tells_findings_of_one_rule_apart() -> None:
+    run = made(stuck(healthy(60)))
+    loss = next(f for f in kerasgrad.diagnose(run) if f.rule == "plateau")
+    run.findings = (loss, dataclasses.replace(loss, layers=("layer0",), summary="Of a layer."))
+    assert [f.summary for f in look_back(run) if f.withdrawn is not None] == ["Of a layer."]
+
+
+@pytest.mark.parametrize(
+    ("stop_on", "severity", "stops"),
+    [
+        ("several", Severity.NOTE, True),
+        ("note", Severity.NOTE, True),
+        ("note", Severity.WARNING, True),
+        ("warning", Severity.ERROR, True),
+        (Severity.WARNING, Severity.WARNING, True),
+        ("error", Severity.WARNING, False),
+        ((), Severity.ERROR, False),
+    ],
+)
+def test_stop_on_fires_for_every_name_that_it_accepts(stop_on: Any, severity: Severity, stops: bool) -> None:
+    @rule
+    def several(seen: Any) -> Any:
+        return [Finding(rule="by another name", severity=severity, summary="It is.")]
+
+    judge = Judge([several], stop_on=stop_on)
+    judge._spent = -1e9
+    reasons = [judge.judge(made(healthy(samples)))[1] for samples in (60, 61, 62)]
+    assert any(reasons) is stops and (not stops or "stop_on: several: It is." in "".join(reasons))
 
 
 def test_judging_keeps_to_its_share_of_the_time() -> None:

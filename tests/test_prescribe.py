@@ -100,7 +100,12 @@ def test_when_the_time_is_up_it_says_what_was_not_tried() -> None:
 
 def test_trials_are_ranked_by_what_is_left_and_then_by_loss() -> None:
     def trial(name: str, *ills: str, loss: float = 1.0, severity: Any = Severity.WARNING, **more: Any) -> Trial:
-        return Trial((name,) if name else (), tuple(Finding(i, severity, "") for i in ills), {"loss": loss}, **more)
+        return Trial(
+            (name,) if name else (),
+            tuple(Finding(rule=i, severity=severity, summary="") for i in ills),
+            {"loss": loss},
+            **more,
+        )
 
     untreated = trial("", "plateau", "dead_units")
     trials = [
@@ -124,7 +129,7 @@ def test_trials_are_ranked_by_what_is_left_and_then_by_loss() -> None:
 
 def test_a_smaller_loss_alone_is_no_cure_of_what_the_audit_reads_off_the_model() -> None:
     def of(samples: int) -> list[Trial]:
-        ill = (Finding("plateau", Severity.WARNING, "", samples=samples),)
+        ill = (Finding(rule="plateau", severity=Severity.WARNING, summary="", samples=samples),)
         trials = [Trial(names, ill, {"loss": loss}) for names, loss in (((), 1.0), (("lucky",), 0.9))]
         return prescribing._ranked(trials, trials[0])
 
@@ -164,7 +169,9 @@ def test_lists_of_inputs_and_targets_and_an_adapted_layer() -> None:
 
 def test_what_several_findings_name_is_treated_in_the_layers_of_all_that_warn() -> None:
     def finding(severity: Severity, *layers: str) -> Finding:
-        return Finding("ill", severity, "", layers, remedies=("use_he_initializer", "check_labels"))
+        return Finding(
+            rule="ill", severity=severity, summary="", layers=layers, remedies=("use_he_initializer", "check_labels")
+        )
 
     error, warning, note = finding(Severity.ERROR, "a"), finding(Severity.WARNING, "a", "b"), finding(Severity.NOTE, "c")
     named = prescribing._named(Diagnosis((error, note)), Diagnosis((warning,)))

@@ -103,7 +103,7 @@ MODELS: dict[str, Any] = {
 }
 """A model that a remedy changes; for those that are not here any will do."""
 X = np.random.default_rng(0).integers(0, 255, (40, 6)).astype("float32")
-DEAD = Finding("dead_units", Severity.WARNING, "b is dead", ("b",), "b")
+DEAD = Finding(rule="dead_units", severity=Severity.WARNING, summary="b is dead", layers=("b",), starts_at="b")
 ACTING = [name for name in remedies.names() if not remedies.REMEDIES[name].is_advice]
 
 
@@ -276,7 +276,7 @@ def test_a_model_that_is_frozen_as_a_whole_is_unfrozen() -> None:
     model = keras.Model(inputs, layers.Dense(3, "softmax", name="end")(inner(inputs)))
     inner.trainable = False
     compiled(model)
-    of_v = Finding("frozen_layer", Severity.WARNING, "", ("inner/v",))
+    of_v = Finding(rule="frozen_layer", severity=Severity.WARNING, summary="", layers=("inner/v",))
     assert len(remedies.apply("lower_learning_rate", model).model.trainable_variables) == 2
     assert len(remedies.apply("unfreeze", model).model.trainable_variables) == 6
     assert len(remedies.apply("unfreeze", model, finding=of_v).model.trainable_variables) == 4
@@ -359,7 +359,9 @@ def test_only_the_layers_of_the_finding_begin_anew() -> None:
         assert kept(model, better, "a", "c", "end") and not kept(model, better, "b")
     # A finding of an activation or a normalisation is of the layer with the kernel before it.
     model = convolved(batch=True)
-    better = remedies.apply("use_he_initializer", model, finding=Finding("x", Severity.NOTE, "", ("act2",))).model
+    better = remedies.apply(
+        "use_he_initializer", model, finding=Finding(rule="x", severity=Severity.NOTE, summary="", layers=("act2",))
+    ).model
     assert kept(model, better, "conv1", "conv3", "norm2") and not kept(model, better, "conv2")
 
 
@@ -517,7 +519,7 @@ def test_inputs_are_standardised_with_the_sample() -> None:
     assert np.abs(np.array(better.layers[0](x + 1))[:, 0]).max() < 2  # a column that hardly varies is not blown up
     assert kept(model, better, "a", "b", "c", "end") and isinstance(better, keras.Sequential)
     assert remedies.apply("standardize_inputs", model, x=scaled).model is None
-    finding = Finding("unscaled_inputs", Severity.WARNING, "", measured=50.0)
+    finding = Finding(rule="unscaled_inputs", severity=Severity.WARNING, summary="", measured=50.0)
     assert np.allclose(remedies.apply("standardize_inputs", model, finding=finding).model.layers[0](x), x / 50)
     # A model that scales its inputs itself would scale them twice.
     for name in ("standardize_inputs", "rescale_pixels", "add_input_normalization"):

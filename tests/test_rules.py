@@ -866,7 +866,7 @@ def test_a_rule_of_ones_own_is_one_decorated_function() -> None:
     @rules.rule("overall/loss", least=2)
     def loss_above_two(seen: Evidence) -> list[Finding]:
         high = seen.run.overall("loss")[0] > 2
-        return [Finding("loss_above_two", Severity.NOTE, "It is.")] if high else []
+        return [Finding(severity=Severity.NOTE, summary="It is.")] if high else []
 
     run = made(healthy())
     assert [f.rule for f in kerasgrad.diagnose(run, rules=[*rules.DEFAULT, loss_above_two])] == ["loss_above_two"]
@@ -876,11 +876,59 @@ def test_a_rule_of_ones_own_is_one_decorated_function() -> None:
     )
 
 
-def test_a_rule_that_fails_says_so_and_ends_nothing() -> None:
-    broken = Rule("broken", lambda seen: [][1])
-    assert kerasgrad.diagnose(made(healthy()), rules=[broken]).not_examined == {
-        "broken": "the rule failed: IndexError: list index out of range"
+def test_a_rule_without_brackets_is_one_and_its_findings_have_its_name() -> None:
+    @rules.rule
+    def mine(seen: Evidence) -> list[Finding]:
+        return [Finding(rule="what it calls itself", severity=Severity.NOTE, summary=str(len(seen)))]
+
+    @rules.rule()
+    def other(seen: Evidence) -> str:
+        return "why it cannot judge"
+
+    found = kerasgrad.diagnose(made(healthy()), rules=[mine, other])
+    assert [(f.rule, f.summary) for f in found] == [("mine", "80")] and found.not_examined == {
+        "other": "why it cannot judge"
     }
+    assert [f.rule for f in mine(made(healthy()))] == ["mine"]
+    with pytest.raises(TypeError, match="names of statistics"):
+        rules.rule("loss")
+
+
+NOT_ONE = Finding(severity=Severity.NOTE, summary="Not in a list.")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "why"),
+    [
+        (lambda seen: [][1], "IndexError: list index out of range"),
+        (lambda seen: None, "TypeError: a rule gives a list of findings, empty if all is well, or a reason. Received: None"),
+        (lambda seen: 3, "Received: 3"),
+        (lambda seen: NOT_ONE, "Not in a list"),
+        (lambda seen: [NOT_ONE, "and more"], "and more"),
+        (lambda seen: (1 // 0 for _ in range(1)), "ZeroDivisionError"),
+        (lambda seen: "", "it gave an empty reason"),
+    ],
+)
+def test_a_rule_that_fails_says_so_and_the_others_go_on(verdict: Any, why: str) -> None:
+    broken, run = Rule("broken", verdict), made(stuck(healthy()))
+    found = kerasgrad.diagnose(run, rules=[broken, *rules.DEFAULT])
+    assert found.not_examined["broken"].startswith("the rule failed: ") and why in found.not_examined["broken"]
+    assert [f.to_dict() for f in found] == [f.to_dict() for f in kerasgrad.diagnose(run)] != []
+    unknown = rules.rule("layer/no_such_statistic")(lambda seen: [])
+    assert "KeyError" in kerasgrad.diagnose(run, rules=[unknown]).not_examined["<lambda>"]
+
+
+def test_each_rule_that_has_a_file_is_one_of_the_default_rules() -> None:
+    """A file is a rule's if it decorates a function with `rule`; it has the name of that function."""
+    decorated = {
+        path.stem: [
+            node.name
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.FunctionDef) and any(ast.unparse(d).startswith("rule") for d in node.decorator_list)
+        ]
+        for path in FOLDER.glob("*.py")
+    }
+    assert {stem: names for stem, names in decorated.items() if names} == {name: [name] for name in BY_NAME}
 
 
 def test_each_rule_has_its_file_and_its_text() -> None:

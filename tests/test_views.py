@@ -32,10 +32,18 @@ def recorded(steps: int = 6, layers: tuple[str, ...] = NASTY) -> Run:
 
 def diagnosed(run: Run) -> Diagnosis:
     found = Finding(
-        "vanishing_gradient", Severity.WARNING, "It <b>dies</b>.", run.layers[:2], run.layers[1], 4, "first / last",
-        1e-9, 1e-3, 6, ("a sigmoid",), ("use_relu",),
+        rule="vanishing_gradient", severity=Severity.WARNING, summary="It <b>dies</b>.", layers=run.layers[:2],
+        starts_at=run.layers[1], since=4, quantity="first / last", measured=1e-9, threshold=1e-3,
+        samples=6, causes=("a sigmoid",), remedies=("use_relu",),
     )  # fmt: skip
-    gone = Finding("dead_units", Severity.ERROR, "Gone.", (run.layers[2],), run.layers[2], withdrawn=8)
+    gone = Finding(
+        rule="dead_units",
+        severity=Severity.ERROR,
+        summary="Gone.",
+        layers=(run.layers[2],),
+        starts_at=run.layers[2],
+        withdrawn=8,
+    )
     return Diagnosis((gone, found), {"plateau": "too short"}, ("vanishing_gradient", "dead_units"), "mine", 6, (0, 10))
 
 

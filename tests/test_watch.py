@@ -163,7 +163,7 @@ def test_it_asks_as_soon_as_the_rules_can_tell() -> None:
 
     @kerasgrad.rules.rule(least=5)
     def always(seen: Any) -> Any:
-        return [Finding("always", Severity.ERROR, "")]
+        return [Finding(severity=Severity.ERROR, summary="")]
 
     case = made("mlp")
     step, (x, y) = tf.function(own_step(case)), batches(case)[0]
@@ -182,7 +182,7 @@ def test_an_error_of_the_loop_comes_through_and_the_run_is_kept(tmp_path: Path) 
     with pytest.raises(tf.errors.InvalidArgumentError), kerasgrad.watch(case.model, tmp_path, update_freq=1, verbose=0) as w:
         w.step(step, x, y)
         w.step(step, x, y + 99)
-    assert len(kerasgrad.Run.load(tmp_path)) == 1 and not kerasgrad.taps.seams._undo
+    assert len(kerasgrad.Run.load(tmp_path)) == 1 and not kerasgrad.taps.seams.joints._undo
     with pytest.raises(ValueError, match="mine"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
 
         def failing(x: Any) -> Any:

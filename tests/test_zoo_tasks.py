@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from zoo import tasks
-from zoo.tasks import downloads
+from zoo.tasks import downloads, reviews
 from zoo.tasks.drawn import WORDS
 from zoo.tasks.split import Split
 
@@ -29,6 +29,8 @@ DRAWN: dict[str, tuple[Callable[..., Split], tuple[int, ...], str, tuple[int, ..
 }
 """Function, shape and type of an example, shape of its answer, examples in all."""
 
+DOWNLOADED = ("mnist", "fashion_mnist", "cifar10", "shakespeare", "imdb")
+
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_shapes_types_and_seeds(name: str) -> None:
@@ -43,7 +45,7 @@ def test_shapes_types_and_seeds(name: str) -> None:
 
 
 def test_all_tasks_are_tested() -> None:
-    assert set(tasks.__all__) == {*DRAWN, "mnist", "fashion_mnist", "cifar10", "shakespeare"}
+    assert set(tasks.__all__) == {*DRAWN, *DOWNLOADED, "mnist_sequence"}
 
 
 def test_digits_are_standardized() -> None:
@@ -146,7 +148,7 @@ def test_text_comes_from_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert np.array_equal(x[:, 1:], y[:, :-1]) and np.array_equal((x + 1) % 26, y)
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "shakespeare"])
+@pytest.mark.parametrize("name", DOWNLOADED)
 @pytest.mark.parametrize("folder", [True, False])
 def test_without_network_and_file_the_error_says_both_ways_out(
     name: str, folder: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -155,10 +157,83 @@ def test_without_network_and_file_the_error_says_both_ways_out(
         raise Exception("URL fetch failure")
 
     monkeypatch.setattr(keras.utils, "get_file", no_network)
-    for module in ("mnist", "fashion_mnist", "cifar10"):
+    for module in ("mnist", "fashion_mnist", "cifar10", "imdb"):
         monkeypatch.setattr(getattr(keras.datasets, module), "load_data", no_network)
     monkeypatch.setenv(downloads.FOLDER, str(tmp_path)) if folder else monkeypatch.delenv(downloads.FOLDER, raising=False)
     received = str(tmp_path) if folder else "not set"
     with pytest.raises(FileNotFoundError, match=r"\(a\) run once with a network.*\(b\) set KERASGRAD_DATA") as error:
         getattr(tasks, name)()
     assert received in str(error.value)
+
+
+REVIEWS = (["the", "film", "br", "was", "great", "really"], ["bad", "xyzzy"], ["the", "plot"])
+VOCABULARY = ["the", "was", "film", "bad", "great", "plot"]
+
+
+def _index() -> dict[str, int]:
+    """Ranks as Keras has them: by another order than ours, and with what is no word here."""
+    return {
+        word: rank for rank, word in enumerate(["br", "great", "the", "xyzzy", "really", "was", "bad", "plot", "film"], 1)
+    }
+
+
+def test_reviews_come_from_the_folder_and_through_keras_with_the_same_ids(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a model was trained on here is what a person gets who has Keras' own copy."""
+    words, ids = ["", "?", *VOCABULARY], {word: i for i, word in enumerate(VOCABULARY, 2)}
+    told = [[ids.get(word, reviews.UNKNOWN) for word in review if word != "br"] for review in REVIEWS]
+    tokens, sizes = np.concatenate(told).astype(np.uint16), np.array([len(review) for review in told], np.uint16)
+    good, test = np.array([1, 0, 1], np.uint8), np.array([False, False, True])
+    np.savez(tmp_path / reviews.FILE, tokens=tokens, sizes=sizes, y=good, test=test, words=words)
+    monkeypatch.setenv(downloads.FOLDER, str(tmp_path))
+    from_folder = tasks.imdb(6)
+
+    index = _index()
+    of_keras = [[1, *(index[word] + 3 for word in review)] for review in REVIEWS]
+    parts = ((of_keras[:2], np.array([1, 0])), (of_keras[2:], np.array([1])))
+    monkeypatch.setattr(keras.datasets.imdb, "load_data", lambda: parts)
+    monkeypatch.setattr(keras.datasets.imdb, "get_word_index", lambda: index)
+    np.save(tmp_path / "rows.npy", reviews.fingerprints(VOCABULARY))
+    monkeypatch.setattr(reviews, "ROWS", tmp_path / "rows.npy")
+    monkeypatch.delenv(downloads.FOLDER)
+    through_keras = tasks.imdb(6)
+    for one, other in zip(from_folder, through_keras, strict=True):
+        assert np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1])
+        assert one[0].dtype == other[0].dtype == "int32" and one[1].dtype == other[1].dtype == "int64"
+    assert from_folder[0][0].tolist() == [[0, 2, 4, 3, 6, 1], [0, 0, 0, 0, 5, 1]] and from_folder[1][1].tolist() == [1]
+    assert tasks.imdb(2, vocabulary=5)[0][0].tolist() == [[2, 4], [1, 1]], "the first words; rarer ones are unknown"
+
+
+def test_ids_that_keras_gives_no_word() -> None:
+    rows = reviews.from_keras(_index(), reviews.fingerprints(VOCABULARY))
+    assert rows[:3].tolist() == [-1, -1, reviews.UNKNOWN] and rows[_index()["br"] + 3] == -1
+    assert rows[_index()["xyzzy"] + 3] == reviews.UNKNOWN and rows[_index()["the"] + 3] == reviews.FIRST
+    assert reviews.translated([1, 2, 4, 6], rows).tolist() == [reviews.UNKNOWN, reviews.FIRST]
+
+
+def test_the_vocabulary_is_that_of_the_reviews() -> None:
+    known = np.load(reviews.ROWS)
+    assert known.shape == (9998,) and len(set(known.tolist())) == 9998
+    assert known[:5].tolist() == reviews.fingerprints(["the", "and", "a", "of", "to"]).tolist()
+
+
+@pytest.mark.parametrize("argument", [{"words": 0}, {"words": 201}, {"vocabulary": 2}, {"vocabulary": 10_001}])
+def test_reviews_have_their_limits(argument: dict[str, int]) -> None:
+    ((name, value),) = argument.items()
+    with pytest.raises(ValueError, match=f"Received: {name}={value}"):
+        tasks.imdb(**argument)
+
+
+def test_digits_pixel_by_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _images(tmp_path, "mnist", (28, 28))
+    monkeypatch.setenv(downloads.FOLDER, str(tmp_path))
+    (x, y), (x_test, _) = tasks.mnist_sequence()
+    assert x.shape == (20, 784, 1) and x_test.shape == (5, 784, 1)
+    assert np.array_equal(x.reshape(-1, 28, 28, 1), tasks.mnist()[0][0]) and y.shape == (20,)
+
+
+def test_a_task_by_name() -> None:
+    assert np.array_equal(tasks.load_task("adding", steps=5)[0][0], tasks.adding(5)[0][0])
+    with pytest.raises(KeyError, match=r"adding, .*Received: task='subtracting'"):
+        tasks.load_task("subtracting")

@@ -68,10 +68,9 @@ def greedy_last_layer(seen):
     last = seen.run.layers[-1]
     return [
         Finding(
-            "greedy_last_layer",
-            Severity.WARNING,
-            f"{last} keeps {share:.0%} of the signal.",
-            (last,),
+            severity=Severity.WARNING,
+            summary=f"{last} keeps {share:.0%} of the signal.",
+            layers=(last,),
             starts_at=last,
             quantity="share of the signal in the last layer",
             measured=share,

@@ -45,7 +45,24 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("names", nargs="+", metavar="NAME", help="of recipes, or patterns: '*' is all of them")
     record.add_argument("--folder", help="where the baselines go (default: into the zoo)")
     record.add_argument("--missing", action="store_true", help="leave out those that are there, to go on after a break")
-    commands.add_parser("table", help="write the table of the baselines into zoo/README.md")
+    train = commands.add_parser(
+        "train", help="train for real, with checkpoints; once more goes on after a break",
+        epilog="example: python -m zoo train resnet.cifar10; without names it lists the trainings",
+    )  # fmt: skip
+    train.add_argument("names", nargs="*", metavar="NAME", help="of trainings, or patterns: '*' is all of them")
+    train.add_argument("--folder", help="of checkpoints and records (default: KERASGRAD_CHECKPOINTS, or the user's cache)")
+    train.add_argument("--seed", type=int, help="only this one; all that the recipe names if not given")
+    train.add_argument("--anew", action="store_true", help="forget what was trained before, instead of going on with it")
+    train.add_argument("--threads", type=int, help="processors to use (default: all)")
+    train.add_argument(
+        "--queue",
+        action="store_true",
+        help="all that is not finished, at the lowest priority; a file PAUSE there holds it up",
+    )
+    keep = commands.add_parser("keep", help="take finished trainings into the zoo: curves, scores, half-precision weights")
+    keep.add_argument("names", nargs="*", metavar="NAME", help="of trainings, or patterns (default: all)")
+    keep.add_argument("--folder", help="of checkpoints and records, as for train")
+    commands.add_parser("table", help="write the tables of baselines and trainings into zoo/README.md")
     return parser
 
 
@@ -95,6 +112,24 @@ def _record(given: argparse.Namespace) -> None:
             print(f"{name}: {recipe(name).model} on {recipe(name).task}", flush=True)
             bar = 1 if sys.stdout.isatty() else 2  # in a log it would be a line for each step
             print(record(name, folder, verbose=bar), flush=True)
+
+
+def _train(given: argparse.Namespace) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from zoo.training import command
+
+    if not given.names and not given.queue:
+        print(command.listed(command.where(given.folder)))
+    elif given.queue:
+        command.queue(given.names or ["*"], command.where(given.folder), threads=given.threads)
+    else:
+        command.train(given.names, command.where(given.folder), seed=given.seed, anew=given.anew, threads=given.threads)
+
+
+def _keep(given: argparse.Namespace) -> None:
+    from zoo.training import command
+
+    print(command.keep(given.names or ["*"], command.where(given.folder)))
 
 
 def _table(given: argparse.Namespace) -> None:

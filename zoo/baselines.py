@@ -71,10 +71,10 @@ def _mark(name: str) -> Facts:
 
 
 def load(name: str) -> Any:
-    """The trained, compiled model of a baseline.
+    """The trained, compiled model of a baseline, or of a training of many epochs.
 
     Args:
-        name: of a recipe whose weights are kept.
+        name: of a recipe whose weights are kept, or of a training that is finished.
 
     Returns:
         A `keras.Model`.
@@ -83,14 +83,18 @@ def load(name: str) -> Any:
         KeyError: there is no such recipe; the message lists the nearest names.
         FileNotFoundError: its weights are not kept; the message says which are.
     """
+    from zoo.training import kept
+    from zoo.training.trainings import TRAININGS
     from zoo.untrained import build, compile_for
 
+    if name in TRAININGS:
+        return kept.load(name)
     made, path = recipe(name), FOLDER / name / WEIGHTS
     if not path.is_file():
-        kept = [other for other in baseline_names() if (FOLDER / other / WEIGHTS).is_file()]
+        there = [other for other in baseline_names() if (FOLDER / other / WEIGHTS).is_file()]
         raise FileNotFoundError(
             f"The weights of that baseline are not kept. Train it with `python -m zoo record {name}`, or take one of "
-            f"{', '.join(kept)}. Received: name={name!r}"
+            f"{', '.join(there)}. Received: name={name!r}"
         )
     model = build(made)
     model.load_weights(path)
@@ -115,7 +119,7 @@ def place(name: str, log_dir: str | os.PathLike[str]) -> Path:
     """
     target = Path(log_dir) / "zoo" / name
     shutil.copytree(_recorded(name), target, ignore=shutil.ignore_patterns(WEIGHTS), dirs_exist_ok=True)
-    events.add_facts(target / EVENTS, int(Run.load(target).steps[-1]), _mark(name))
+    events.add_facts(target / EVENTS, _mark(name), step=int(Run.load(target).steps[-1]))
     return target
 
 

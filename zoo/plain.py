@@ -13,7 +13,7 @@ from zoo.parts import NORMALIZATIONS, activate, assemble, check, fresh, normaliz
 def plain(
     *,
     depth: int = 20,
-    width: int = 64,
+    width: int | tuple[int, ...] = 64,
     activation: str = "relu",
     initializer: Any = "glorot_uniform",
     bias: float = 0.0,
@@ -28,7 +28,7 @@ def plain(
 
     Args:
         depth: number of `Dense` layers, the last included, from 2 to 1,000 and more.
-        width: units of each hidden layer.
+        width: units of each hidden layer, or of one after the other, `depth - 1` of them.
         activation: any name that Keras knows, and `"prelu"`.
         initializer: of the hidden kernels: a name that Keras knows, `"normal"` (deviation 1), `"small_normal"` (0.01), or a
             Keras initializer.
@@ -53,19 +53,22 @@ def plain(
     if depth < 2:
         raise ValueError(f"`depth` counts the Dense layers and starts at 2. Received: depth={depth}")
     check("normalization", normalization, (*NORMALIZATIONS, None))
+    widths = width if isinstance(width, tuple | list) else (width,) * (depth - 1)
+    if len(widths) != depth - 1:
+        raise ValueError(f"There are depth - 1 hidden layers. Received: width={width}, depth={depth}")
     inputs = layers.Input(input_shape, name="input")
     x = layers.Flatten(name="flat")(inputs) if len(input_shape) > 1 else inputs
     digits = max(2, len(str(depth)))
-    for number in range(1, depth):
+    for number, units in enumerate(widths, 1):
         label = f"hidden{number:0{digits}d}"
         dense = {"name": label, "kernel_initializer": fresh(initializer), "bias_initializer": _constant(bias)}
         if pre_activation:
             before = x if number == 1 else activate(normalize(x, normalization, f"{label}_norm"), activation, f"{label}_act")
-            y = layers.Dense(width, **dense)(before)
+            y = layers.Dense(units, **dense)(before)
         elif normalization is None and activation != "prelu":
-            y = layers.Dense(width, activation=activation, **dense)(x)
+            y = layers.Dense(units, activation=activation, **dense)(x)
         else:
-            y = normalize(layers.Dense(width, **dense)(x), normalization, f"{label}_norm")
+            y = normalize(layers.Dense(units, **dense)(x), normalization, f"{label}_norm")
             y = activate(y, activation, f"{label}_act")
         x = layers.Add(name=f"{label}_sum")([x, y]) if residual and number > 1 else y
     if pre_activation:

@@ -27,6 +27,7 @@ def recurrent(
     sequence: bool = False,
     vocabulary: int | None = None,
     embedding: int = 16,
+    dropout: float = 0.0,
     input_shape: tuple[int, ...] = (100, 2),
     outputs: int = 1,
     output_activation: str | None = None,
@@ -49,6 +50,7 @@ def recurrent(
         sequence: whether there is an answer at each step; otherwise one, after the last.
         vocabulary: number of different symbols, for sequences of symbols, which are embedded first; None for numbers.
         embedding: length of the vector of a symbol.
+        dropout: share that is dropped of what the recurrent layers are given and of what the answer is made of.
         input_shape: `(steps, features)`, or `(steps,)` for symbols.
         outputs: how many numbers an answer has.
         output_activation: `"softmax"` for classes, None for numbers.
@@ -73,6 +75,7 @@ def recurrent(
     x = inputs = layers.Input(input_shape, name="input", dtype="float32" if vocabulary is None else "int32")
     if vocabulary is not None:
         x = layers.Embedding(vocabulary, embedding, name="embedding")(x)
+    x = layers.Dropout(dropout, name="input_drop")(x) if dropout else x
     made = []
     for number in range(1, depth + 1):
         layer = CELLS[cell](
@@ -86,6 +89,7 @@ def recurrent(
         x = made[-1](x)
         if normalization is not None:
             x = layers.LayerNormalization(name=f"rnn{number}_norm")(x)
+    x = layers.Dropout(dropout, name="answer_drop")(x) if dropout else x
     model = assemble(inputs, layers.Dense(outputs, activation=output_activation, name="answer")(x), name)
     if memory_bias is not None:
         for layer in made:

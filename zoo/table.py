@@ -8,8 +8,10 @@ from typing import Any
 
 from zoo.baselines import baseline_names, facts
 from zoo.recipes import recipe, recipe_names
+from zoo.training import summary
 
 README = Path(__file__).parent / "README.md"
+BEGIN_TRAININGS, END_TRAININGS = "<!-- the trainings: python -m zoo table -->", "<!-- the end of the trainings -->"
 BEGIN, END = "<!-- the table: python -m zoo table -->", "<!-- the end of the table -->"
 
 _COLUMNS = (
@@ -61,7 +63,13 @@ def _number(value: float | None) -> str:
 
 
 def write() -> None:
-    """Puts the table into `zoo/README.md`, between its two marks."""
-    text = README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}\n\n{table()}\n{END}{rest.partition(END)[2]}")
+    """Puts both tables into `zoo/README.md`, each between its two marks, and draws the curves of the trainings."""
+    text = between(README.read_text(), BEGIN, table(), END)
+    README.write_text(between(text, BEGIN_TRAININGS, summary.table(), END_TRAININGS))
+    summary.draw()
+
+
+def between(text: str, begin: str, what: str, end: str) -> str:
+    """The text with something else between two marks."""
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n\n{what}\n{end}{rest.partition(end)[2]}"

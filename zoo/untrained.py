@@ -6,12 +6,13 @@ import keras
 
 from zoo import registry
 from zoo.recipes import Recipe
+from zoo.training.recipe import Training
 
 NUMBERS = {"adding", "seasonal"}
 """Tasks whose answers are numbers, with a squared error; those of all others are classes."""
 
 
-def build(made: Recipe) -> keras.Model:
+def build(made: Recipe | Training) -> keras.Model:
     """The model of a recipe, untrained."""
     return registry.build(made.model, **made.overrides)
 

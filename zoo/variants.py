@@ -88,6 +88,7 @@ VARIANTS: Mapping[str, Variant] = {
     "gru.bidirectional": _recurrent("gru", "one layer that reads both ways", bidirectional=True),
     "gru.sequence": _recurrent("gru", "an answer at each step", sequence=True),
     "gru.layer_norm": _recurrent("gru", "three, each normalised", depth=3, normalization="layer"),
+    "cnn.small": Variant("cnn", {}, "two pairs of convolutions, as in Keras' first example"),
     "resnet.cifar": _resnet("CIFAR style: three stages, shortcuts without parameters"),
     "resnet.pre_activation": _resnet("normalisation and ReLU before each convolution", version=2),
     "resnet.no_shortcut": _resnet("the same convolutions without shortcuts", shortcut=False),

@@ -20,9 +20,9 @@ def deviation(moments: Moments, of: str) -> np.ndarray:
     return np.asarray(np.sqrt(np.maximum(mean_square - np.square(mean(moments, of)), 0.0)))
 
 
-def share(moments: Moments, of: str, what: str) -> np.ndarray:
-    """The share of a quantity's entries that are so."""
-    return np.asarray(moments[f"{of}.{what}"] / moments[f"{of}.count"])
+def share(moments: Moments, counted: str) -> np.ndarray:
+    """The share of a quantity's entries that a moment counts, such as `"gradient.zeros"`."""
+    return np.asarray(moments[counted] / moments[f"{counted.partition('.')[0]}.count"])
 
 
 def _update_ratio(moments: Moments) -> np.ndarray:
@@ -66,7 +66,7 @@ def of_gradients(of: Of) -> tuple[Statistic, ...]:
             "1",
             f"share of entries with g == 0{over}",
             moments=("gradient.count", "gradient.zeros"),
-            finish=lambda m: share(m, "gradient", "zeros"),
+            finish=lambda m: share(m, "gradient.zeros"),
             scale="share",
         ),
         Statistic(

@@ -122,19 +122,19 @@ def parsed_json(content: bytes) -> Any:
         found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"a text is not JSON ({type(error).__name__})") from error
-    return _bounded(found, TEXT_DEPTH, [TEXT_VALUES])
+    return _bounded(found, TEXT_DEPTH, left=[TEXT_VALUES])
 
 
-def _bounded(value: Any, depth: int, left: list[int]) -> Any:
+def _bounded(value: Any, depth: int, *, left: list[int]) -> Any:
     left[0] -= 1
     if depth < 0 or left[0] < 0:
         raise FormatError("a text is nested too deeply or too long")
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_bounded(each, depth - 1, left) for each in value]
+        return [_bounded(each, depth - 1, left=left) for each in value]
     if isinstance(value, dict):
-        return {_bounded(key, depth - 1, left): _bounded(each, depth - 1, left) for key, each in value.items()}
+        return {_bounded(key, depth - 1, left=left): _bounded(each, depth - 1, left=left) for key, each in value.items()}
     return value
 
 

@@ -64,12 +64,12 @@ class Gathered:
             self._complain(f"a sample of step {record.step} comes after one of step {self._newest} and is left out")
             return
         self._newest = record.step
-        record.tensors = {tag: values for tag, values in record.tensors.items() if self._fits(tag, values, record)}
+        record.tensors = {tag: values for tag, values in record.tensors.items() if self._fits(tag, values, record=record)}
         self._records.append(record)
         if len(self._records) >= AT_ONCE:
             self.flush()
 
-    def _fits(self, tag: str, values: NDArray[Any], record: Record) -> bool:
+    def _fits(self, tag: str, values: NDArray[Any], *, record: Record) -> bool:
         if tag == format.OVERALL:
             right = values.ndim == 1 and len(values) == len(record.names)
         elif tag in self._series:

@@ -79,10 +79,10 @@ def load(log_dir: str | os.PathLike[str] | Place) -> Run:
     run, said = Run(files[0].schema), _Said()
     for i, file in enumerate(files):
         later = [other.first for other in files[i + 1 :] if other.first is not None]
-        _read(file, run, said, complaints=complaints, until=min(later, default=None))
-    _add_facts(run, said.facts, complaints)
+        _read(file, run, said=said, complaints=complaints, until=min(later, default=None))
+    _add_facts(run, said.facts, complaints=complaints)
     run.findings = tuple(_findings(said.findings, complaints))
-    _add_units(run, said, complaints)
+    _add_units(run, said, complaints=complaints)
     run.facts["directory"] = str(folder)
     if complaints:
         run.facts["damaged"] = complaints.said()
@@ -144,10 +144,10 @@ def _records(path: Place, complaints: Complaints) -> Iterator[Record]:
             except DecodeError:
                 damaged("a record is no event")
                 continue
-            yield _decoded(event, described, damaged)
+            yield _decoded(event, described, damaged=damaged)
 
 
-def _decoded(event: Event, described: dict[str, Any], damaged: Any) -> Record:
+def _decoded(event: Event, described: dict[str, Any], *, damaged: Any) -> Record:
     """Our tensors and texts in an event, by tag without the prefix.
 
     Args:
@@ -178,7 +178,7 @@ def _decoded(event: Event, described: dict[str, Any], damaged: Any) -> Record:
     return record
 
 
-def _read(file: _File, run: Run, said: _Said, *, complaints: Complaints, until: int | None) -> None:
+def _read(file: _File, run: Run, *, said: _Said, complaints: Complaints, until: int | None) -> None:
     """Adds what a file holds to a run.
 
     Args:
@@ -211,7 +211,7 @@ def _read(file: _File, run: Run, said: _Said, *, complaints: Complaints, until: 
         complaints(f"{over} samples from step {until} on were trained again by a later session, whose samples count")
 
 
-def _add_facts(run: Run, facts: Mapping[str, Any], complaints: Complaints) -> None:
+def _add_facts(run: Run, facts: Mapping[str, Any], *, complaints: Complaints) -> None:
     wrong = misfits(facts)
     for name in wrong:
         complaints(f"the fact {name!r} is not what it should be")
@@ -250,7 +250,7 @@ def finding(values: Any) -> Finding:
         raise ValueError(f"cannot be read: {error}") from error
 
 
-def _add_units(run: Run, said: _Said, complaints: Complaints) -> None:
+def _add_units(run: Run, said: _Said, *, complaints: Complaints) -> None:
     """What is known of single units, if both parts of it are there and fit."""
     if said.units is None or said.counts is None:
         return

@@ -57,7 +57,7 @@ def read(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
         length, check = _HEADER.unpack(header)
         if check != _masked(header[:8]) or length > RECORD_BYTES:
             damaged(f"the record at byte {start} is damaged in its length")
-            start = _next(file, start + 1, size)
+            start = _next(file, start + 1, size=size)
             continue
         if start + _HEADER.size + length + _CHECK.size > size:
             return
@@ -71,7 +71,7 @@ def read(file: BinaryIO, damaged: Callable[[str], None]) -> Iterator[bytes]:
         start += _HEADER.size + length + _CHECK.size
 
 
-def _next(file: BinaryIO, start: int, size: int) -> int:
+def _next(file: BinaryIO, start: int, *, size: int) -> int:
     """Where the next record that is whole in its length begins; the end where there is none."""
     while start < size:
         file.seek(start)

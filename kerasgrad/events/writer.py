@@ -30,7 +30,7 @@ REMOTE_BYTES = 8 * 2**20
 _numbers = itertools.count()
 
 
-def add_facts(file: Place, step: int, facts: Mapping[str, Any]) -> None:
+def add_facts(file: Place, facts: Mapping[str, Any], *, step: int) -> None:
     """Appends facts to a file that is closed already, in the place of those of the same name.
 
     Args:
@@ -68,21 +68,17 @@ class Writer:
     Args:
         folder: the run's folder.
         schema: its rows.
-        flush_seconds: how long what is known may stay off a local disk.
         session: what this session is, see `docs/event-format.md`; the reader tells trainings apart by it.
 
     Raises:
         OSError: from any method, when the disk says no.
     """
 
-    def __init__(
-        self, folder: Place, schema: Schema, flush_seconds: float, *, session: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, folder: Place, schema: Schema, *, session: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
         self.schema = schema
         self._session = dict(session or {})
         self._remote = not directory.is_local(folder)
-        self._flush_seconds = max(flush_seconds, REMOTE_SECONDS) if self._remote else flush_seconds
         self._checked = (
             *(format.layer_tag(name) for name in schema.names("layer")),
             *(format.variable_tag(name) for name in schema.names("variable")),
@@ -106,8 +102,8 @@ class Writer:
         try:
             records.write(self._file, Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
             if self._session:
-                self._text(format.SESSION, 0, self._session)
-            self._text(format.SCHEMA, 0, self.schema.to_dict())
+                self._text(format.SESSION, 0, content=self._session)
+            self._text(format.SCHEMA, 0, content=self.schema.to_dict())
             self._file.flush()
         except OSError:
             self._file.close()
@@ -136,21 +132,21 @@ class Writer:
             checks: dict[str, int] = {}
             for (tag, paths, values), known in zip(rows, given, strict=True):
                 if known[i]:
-                    self._add(event, tag, values[i], {"rows": paths}, checks)
-            self._add(event, format.OVERALL, overall[i], {"rows": names}, checks)
+                    self._add(event, tag, values=values[i], of_tag={"rows": paths}, checks=checks)
+            self._add(event, format.OVERALL, values=overall[i], of_tag={"rows": names}, checks=checks)
             for path, series in batch.over_time.items():
                 if len(series[i]):
-                    self._add(event, format.time_tag(path), series[i], {"layer": path}, checks)
+                    self._add(event, format.time_tag(path), values=series[i], of_tag={"layer": path}, checks=checks)
             if batch.histogram is not None:
                 bins = {"rows": self.schema.layers, "bins": self.schema.bins}
-                self._add(event, format.HISTOGRAM, batch.histogram[i], bins, checks)
+                self._add(event, format.HISTOGRAM, values=batch.histogram[i], of_tag=bins, checks=checks)
             sums = np.array([checks.get(tag, 0) for tag in self._checked], np.int32)
-            self._add(event, format.CHECKS, sums, {"rows": self._checked})
-            _add_scalars(event, batch, i)
+            self._add(event, format.CHECKS, values=sums, of_tag={"rows": self._checked})
+            _add_scalars(event, batch, sample=i)
             self._write(event)
         if not self._repeated:  # damage to the first one would leave rows without names
             self._repeated = True
-            self._text(format.SCHEMA, int(batch.steps[-1]), self.schema.to_dict())
+            self._text(format.SCHEMA, int(batch.steps[-1]), content=self.schema.to_dict())
         self.flush()
 
     def units(self, step: int, units: Mapping[str, Units]) -> None:
@@ -169,8 +165,8 @@ class Writer:
             return
         self._written[format.UNITS] = seen, time.monotonic()
         event = Event(wall_time=time.time(), step=step)
-        self._add(event, format.UNITS, rows, {})
-        _set_text(self._value(event, format.UNIT_COUNTS, {}), format.text(counts))
+        self._add(event, format.UNITS, values=rows, of_tag={})
+        _set_text(self._value(event, format.UNIT_COUNTS, of_tag={}), format.text(counts))
         self._write(event)
 
     def facts(self, step: int, facts: Mapping[str, Any]) -> None:
@@ -190,23 +186,23 @@ class Writer:
             del self._waiting[key]
             if known != written:
                 self._written[format.FACT_PREFIX + key] = written, now
-                _set_text(self._value(event, format.FACT_PREFIX + key, {}), format.checked(written.encode()))
+                _set_text(self._value(event, format.FACT_PREFIX + key, of_tag={}), format.checked(written.encode()))
         if event.summary.value:
             self._write(event)
 
     def findings(self, step: int, findings: Sequence[Finding]) -> None:
         """Appends all findings so far, those that were withdrawn included; the last of these counts."""
-        self._text(format.FINDINGS, step, [finding.to_dict() for finding in findings])
+        self._text(format.FINDINGS, step, content=[finding.to_dict() for finding in findings])
 
-    def _text(self, tag: str, step: int, content: Any) -> None:
+    def _text(self, tag: str, step: int, *, content: Any) -> None:
         event = Event(wall_time=time.time(), step=step)
-        _set_text(self._value(event, tag, {}), format.text(content))
+        _set_text(self._value(event, tag, of_tag={}), format.text(content))
         self._write(event)
 
     def _add(
-        self, event: Event, tag: str, values: Any, of_tag: Mapping[str, Any], checks: dict[str, int] | None = None
+        self, event: Event, tag: str, *, values: Any, of_tag: Mapping[str, Any], checks: dict[str, int] | None = None
     ) -> None:
-        value = self._value(event, tag, of_tag)
+        value = self._value(event, tag, of_tag=of_tag)
         value.tensor.dtype = format.DTYPES[values.dtype]
         for size in values.shape:
             value.tensor.tensor_shape.dim.add(size=size)
@@ -215,7 +211,7 @@ class Writer:
         if checks is not None:
             checks[tag] = format.checksum(event.step, content)
 
-    def _value(self, event: Event, tag: str, of_tag: Mapping[str, Any]) -> Summary.Value:
+    def _value(self, event: Event, tag: str, *, of_tag: Mapping[str, Any]) -> Summary.Value:
         value = event.summary.value.add(tag=format.PREFIX + tag)
         if tag not in self._described:
             # The names of all rows, once for each statistic: of a deep model they are a third of a short run.
@@ -236,7 +232,7 @@ class Writer:
             self._file.flush()
             if os.fstat(self._file.fileno()).st_nlink == 0:
                 raise FileNotFoundError(f"{self._file.name} was removed while it was written")
-        elif time.monotonic() - self._flushed >= self._flush_seconds:
+        elif time.monotonic() - self._flushed >= REMOTE_SECONDS:
             self._flushed = time.monotonic()
             self._file.flush()
             if self._file.tell() > REMOTE_BYTES:
@@ -253,8 +249,8 @@ class Writer:
             self._file.close()
 
 
-def _add_scalars(event: Event, batch: Batch, i: int) -> None:
+def _add_scalars(event: Event, batch: Batch, *, sample: int) -> None:
     for name in format.SCALARS:
-        value = batch.overall[name][i] if name in batch.overall else np.nan
+        value = batch.overall[name][sample] if name in batch.overall else np.nan
         if not np.isnan(value):
             event.summary.value.add(tag=format.SCALAR_PREFIX + name, simple_value=value)

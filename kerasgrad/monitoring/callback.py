@@ -145,7 +145,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Called by Keras: decides whether the step that comes is sampled."""
         if self._train_function is not None:
-            self._watching.begin_step(batch, self._train_function.arm)
+            self._watching.begin_step(batch, self._train_function.prepare)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Called by Keras, perhaps from another thread."""

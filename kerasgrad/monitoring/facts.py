@@ -93,10 +93,11 @@ def of_watching(overhead: Overhead, rows: Rows) -> Facts:
         "not_examined": not_examined(rows),
         "output_layer": rows.output,
         "losses": rows.losses,
+        "stale_trainable": rows.stale,
     }
 
 
-def schema(rows: Rows, raw: dict[str, Any], statistics: Sequence[Statistic] = ()) -> Schema:
+def schema(rows: Rows, raw: dict[str, Any], *, statistics: Sequence[Statistic] = ()) -> Schema:
     """The rows of a run.
 
     Args:

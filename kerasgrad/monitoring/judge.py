@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ SHARE = 0.003
 STEADY = 2
 """Judgements in a row in which a finding must hold before it is raised, or not hold before it is withdrawn."""
 
+Key = tuple[str, tuple[str, ...], int]
+"""What tells the findings of a run apart: see `keys_of`."""
 OnFinding = Callable[[Finding], object]
 StopOn = Iterable[str | Severity]
 
@@ -33,7 +35,8 @@ class Judge:
     Args:
         rules: which; None for `kerasgrad.rules.DEFAULT`.
         on_finding: is called with each finding when it is raised, and again, with `withdrawn` set, when it is withdrawn.
-        stop_on: names of rules, or severities (`"error"`), that end the training when a finding of them is raised.
+        stop_on: what ends the training when it is raised: findings of these rules, by name, or those that are at least so
+            grave (`"warning"`: errors too).
 
     Raises:
         TypeError: a rule is not one, or `on_finding` cannot be called.
@@ -41,7 +44,7 @@ class Judge:
     """
 
     def __init__(
-        self, rules: Sequence[Rule] | None = None, on_finding: OnFinding | None = None, stop_on: StopOn = ()
+        self, rules: Sequence[Rule] | None = None, *, on_finding: OnFinding | None = None, stop_on: StopOn = ()
     ) -> None:
         self.rules = DEFAULT if rules is None else tuple(rules)
         wrong = [rule for rule in self.rules if not isinstance(rule, Rule)]
@@ -58,10 +61,10 @@ class Judge:
 
     def begin(self) -> None:
         """Forgets what was found: another run begins."""
-        self._standing: dict[str, Finding] = {}
+        self._standing: dict[Key, Finding] = {}
         self._withdrawn: list[Finding] = []
-        self._met: dict[str, int] = {}
-        self._missed: dict[str, int] = {}
+        self._met: dict[Key, int] = {}
+        self._missed: dict[Key, int] = {}
         self._next, self._judged, self._broken = FIRST, 0, False
         self._spent, self._began = 0.0, time.monotonic()
 
@@ -113,11 +116,12 @@ class Judge:
         began = time.monotonic()
         self._judged, self._broken = len(run), bool(len(run)) and not np.isfinite(run.overall("loss")[-1])
         self._next = max(THEN, len(run) * 3 // 2)
-        found = {finding.rule: finding for finding in reversed(diagnose(run, self.rules).findings)}
-        changed = [*self._raised(found, at_last), *self._gone(found, run, at_last)]
+        found = known_again(diagnose(run, self.rules).findings, dict.fromkeys((*self._standing, *self._met)))
+        last = int(run.steps[-1]) if len(run) else 0
+        changed = [*self._raised(found, at_last), *self._gone(found, last, at_last=at_last)]
         if at_last:
             # With the evidence of the whole run, and in the order of its diagnosis.
-            self._standing = {rule: finding for rule, finding in reversed(found.items()) if rule in self._standing}
+            self._standing = {key: finding for key, finding in found.items() if key in self._standing}
         self._spent += time.monotonic() - began
         for finding in changed:
             self._tell(finding)
@@ -126,28 +130,28 @@ class Judge:
     def _can_afford(self, run: Run) -> bool:
         return len(run) > self._judged and self._spent <= SHARE * (time.monotonic() - self._began)
 
-    def _raised(self, found: dict[str, Finding], at_last: bool) -> list[Finding]:
+    def _raised(self, found: Mapping[Key, Finding], at_last: bool) -> list[Finding]:
         """Those that have held long enough; one that grows graver is raised again."""
-        self._met = {rule: self._met.get(rule, 0) + 1 for rule in found}
+        self._met = {key: self._met.get(key, 0) + 1 for key in found}
         new = []
-        for rule, finding in found.items():
-            known = self._standing.get(rule)
+        for key, finding in found.items():
+            known = self._standing.get(key)
             if known is not None and known.severity >= finding.severity:
                 continue
-            if at_last or finding.severity is Severity.ERROR or self._met[rule] >= STEADY:
-                self._standing[rule] = finding
+            if at_last or finding.severity is Severity.ERROR or self._met[key] >= STEADY:
+                self._standing[key] = finding
                 new.append(finding)
         return new
 
-    def _gone(self, found: dict[str, Finding], run: Run, at_last: bool) -> list[Finding]:
+    def _gone(self, found: Mapping[Key, Finding], last: int, *, at_last: bool) -> list[Finding]:
         """Those that have not held long enough; what was not finite once stays said."""
         gone = []
-        for rule, finding in list(self._standing.items()):
-            self._missed[rule] = 0 if rule in found else self._missed.get(rule, 0) + 1
-            if self._missed[rule] >= (1 if at_last else STEADY):
-                gone.append(dataclasses.replace(finding, withdrawn=int(run.steps[-1]) if len(run) else 0))
+        for key, finding in list(self._standing.items()):
+            self._missed[key] = 0 if key in found else self._missed.get(key, 0) + 1
+            if self._missed[key] >= (1 if at_last else STEADY):
+                gone.append(dataclasses.replace(finding, withdrawn=last))
                 self._withdrawn.append(gone[-1])
-                del self._standing[rule]
+                del self._standing[key]
         return gone
 
     def _tell(self, finding: Finding) -> None:
@@ -161,7 +165,8 @@ class Judge:
 
     def _reason_to_stop(self, changed: Sequence[Finding]) -> str:
         for finding in changed:
-            if finding.withdrawn is None and {finding.rule, str(finding.severity)} & self._stop_on:
+            reached = {str(severity) for severity in Severity if finding.severity >= severity}
+            if finding.withdrawn is None and {finding.rule, *reached} & self._stop_on:
                 return f"training ended by stop_on: {finding}"
         return ""
 
@@ -178,14 +183,53 @@ def look_back(run: Run) -> Diagnosis:
         run: any run; `run.findings` are those that were raised.
 
     Returns:
-        The diagnosis of `kerasgrad.rules.diagnose`, and behind it the findings of rules that find nothing now.
+        The diagnosis of `kerasgrad.rules.diagnose`, and behind it what was raised and is not found now.
     """
     now = diagnose(run)
-    standing = {finding.rule for finding in now}
+    raised = keys_of(run.findings)
+    standing = known_again(now.findings, [key for key, f in zip(raised, run.findings, strict=True) if f.withdrawn is None])
     last = int(run.steps[-1]) if len(run) else 0
     gone = [
         dataclasses.replace(finding, withdrawn=last) if finding.withdrawn is None else finding
-        for finding in run.findings
-        if finding.withdrawn is not None or finding.rule not in standing
+        for key, finding in zip(raised, run.findings, strict=True)
+        if finding.withdrawn is not None or key not in standing
     ]
     return dataclasses.replace(now, findings=(*now.findings, *gone))
+
+
+def keys_of(findings: Iterable[Finding]) -> list[Key]:
+    """What tells findings apart: the rule, the layers that have it, and, should both be the same, a number."""
+    keys: list[Key] = []
+    for finding in findings:
+        count = sum(key[:2] == (finding.rule, finding.layers) for key in keys)
+        keys.append((finding.rule, finding.layers, count))
+    return keys
+
+
+def known_again(findings: Iterable[Finding], known: Iterable[Key]) -> dict[Key, Finding]:
+    """Findings under the keys by which they are known already, since an ailment may spread from layer to layer.
+
+    Args:
+        findings: of one judgement, in the order of the diagnosis.
+        known: keys of earlier judgements.
+
+    Returns:
+        As many findings in the same order. A finding has the known key of its rule that shares most layers with it, if any,
+        each key once; what is met for the first time has its own.
+    """
+    found = list(findings)
+    own, free = keys_of(found), dict.fromkeys(known)
+    pairs = [(_alike(mine, key), mine, key) for mine in own for key in free]
+    keys: dict[Key, Key] = {}
+    for alike, mine, key in sorted(pairs, key=lambda pair: -pair[0]):
+        if alike > 0 and mine not in keys and key in free:
+            keys[mine] = key
+            del free[key]
+    return {keys.get(mine, mine): finding for mine, finding in zip(own, found, strict=True)}
+
+
+def _alike(one: Key, other: Key) -> float:
+    """Share of their layers that two findings of a rule have in common, 1 if both are of the whole model."""
+    either, both = {*one[1], *other[1]}, {*one[1]} & {*other[1]}
+    same = len(both) / len(either) if either else 1.0
+    return same * (1.0 if one[2] == other[2] else 0.5) if one[0] == other[0] else 0.0

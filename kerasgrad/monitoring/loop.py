@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kerasgrad.finding import Diagnosis
 from kerasgrad.monitoring import facts
 from kerasgrad.monitoring.instrument import Instrument
 from kerasgrad.monitoring.session import Session
 from kerasgrad.monitoring.settings import Settings
+from kerasgrad.monitoring.train_function import TrainFunction
 from kerasgrad.run import Run
-from kerasgrad.taps import seams
+from kerasgrad.taps import moments, seams
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.replicas import across, agreed, is_chief, workers
 from kerasgrad.taps.train_step import is_of_taps, observed
@@ -52,6 +52,7 @@ def watch(model: keras.Model, log_dir: str | Path | None = None, **options: Any)
         >>> with kerasgrad.watch(model, "logs/mine") as w:
         ...     for x, y in batches:
         ...         loss = w.step(train_step, x, y)  # instead of train_step(x, y)
+        ...         w.step(model.train_on_batch, x, y)  # or so, if Keras' own step is wanted
     """
     facts.check_model(model)
     known = [*(name for name in inspect.signature(Settings).parameters if name != "log_dir"), "verbose"]
@@ -79,6 +80,7 @@ class Watch:
         self._session = session
         self._verbose = verbose
         self._rows = Rows()
+        self._train_function = TrainFunction(session)  # of steps that are Keras' own
         self._twins: dict[int, tuple[Any, _Twin]] = {}
 
     def __enter__(self) -> Watch:
@@ -107,11 +109,15 @@ class Watch:
         Returns:
             What it gives.
         """
-        session, batch = self._session, self._session.batch
-        session.begin_step(batch, lambda: None)
-        watched = session.armed and session.failure is None
-        outputs = self._run_watched(step, args, kwargs) if watched else step(*args, **kwargs)
-        session.end_step(batch)
+        batch, of_keras = self._session.batch, _is_of_keras(step, self.model)
+        if of_keras:
+            self.model.make_train_function()
+        self._session.begin_step(batch, self._train_function.prepare if of_keras else lambda: None)
+        try:
+            outputs = step(*args, **kwargs) if of_keras else self._run(step, *args, **kwargs)
+        finally:
+            self._train_function.put_back()
+        self._session.end_step(batch)
         return outputs
 
     def end_epoch(self, **logs: float) -> None:
@@ -145,19 +151,34 @@ class Watch:
         strategy, asked = self.model.distribute_strategy, bool(self.model.stop_training)
         return agreed(strategy, asked) if workers(strategy) > 1 else asked
 
-    def _run_watched(self, step: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _run(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._session.failure is not None:
+            return step(*args, **kwargs)
+        if self._session.armed:
+            return self._run_watched(step, *args, **kwargs)
+        if seams.is_traced(step) and id(step) not in self._twins:  # this step traces it: we must see in what state
+            self._twin_of(step)
+            moments.traced_for(self.model, step, args, kwargs)
+        return step(*args, **kwargs)
+
+    def _run_watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         twin = self._twin_of(step)
+        if seams.is_traced(step):
+            program = moments.traced_for(self.model, step, args, kwargs)
+            try:
+                twin.trace(self.model, program, args, kwargs)
+            except Exception as error:
+                self._session.fail(error)
+                return step(*args, **kwargs)
         try:
             with seams.installed():
                 outputs, measured = twin.function(*args, **kwargs)
         except Exception as error:
-            # While a graph is traced nothing of the step has run: it can still be run as it is.
-            if not is_of_taps(error) and (twin.traced or not seams.is_traced(step) or isinstance(error, tf.errors.OpError)):
+            if not is_of_taps(error):
                 raise
             outputs = step(*args, **kwargs)  # an error of the user's own comes again here
             self._session.fail(error)
             return outputs
-        twin.traced = True
         if twin.failures:
             self._session.fail(twin.failures[0])
         else:
@@ -195,4 +216,16 @@ class _Twin:
     function: Callable[..., Any]
     instrument: Instrument
     failures: list[Exception] = field(default_factory=list)
-    traced: bool = False
+    ready: dict[int, Any] = field(default_factory=dict)  # graphs of the step that have a watched one, by id
+
+    def trace(self, model: keras.Model, program: Any, args: Any, kwargs: Any) -> None:
+        """Traces the watched graph beside one of the step's own, in the state in which that was traced."""
+        if program is not None and id(program) not in self.ready:
+            with moments.like(model, program), seams.installed():
+                seams.concrete(self.function, args, kwargs)
+            self.ready[id(program)] = program
+
+
+def _is_of_keras(step: Callable[..., Any], model: keras.Model) -> bool:
+    """Whether a step is `model.train_on_batch`, which runs the model's train function as `fit` does."""
+    return getattr(step, "__self__", None) is model and getattr(step, "__name__", "") == "train_on_batch"

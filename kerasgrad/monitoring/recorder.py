@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +106,9 @@ class Recorder:
 
     def _batch(self, taken: Sequence[Taken]) -> Batch:
         owned = np.array(self.owners, np.int64) >= 0
-        raws = [{name: merge_replicas(name, values, self._merges) for name, values in one.raw.items()} for one in taken]
+        raws = [
+            {name: merge_replicas(name, values, merges=self._merges) for name, values in one.raw.items()} for one in taken
+        ]
         found = self._finished(taken, raws)
         with np.errstate(over="ignore"):
             return Batch(
@@ -121,11 +123,11 @@ class Recorder:
 
     def _finished(self, taken: Sequence[Taken], raws: Sequence[dict[str, Any]]) -> Finished:
         """The statistics of some samples, in float64."""
-        table = tabulate(raws, np.array(self.owners, np.int64), self._merges)
+        table = tabulate(raws, owners=np.array(self.owners, np.int64), merges=self._merges)
         overflows = int(table.overflow.sum())
         if overflows:
             self.run.facts["loss_scale_overflows"] = self.run.facts.get("loss_scale_overflows", 0) + overflows
-        self._add_units(table, raws, taken)
+        self._add_units(table, {one.step: raw["units"] for one, raw in zip(taken, raws, strict=True)})
         for name in ("sample_seconds", "overhead"):
             table.overall[f"monitor.{name}"] = np.array([one.extra.get(name, np.nan) for one in taken])
         alone = ~np.array([one.follows for one in taken])
@@ -137,11 +139,11 @@ class Recorder:
         self.failed |= found.failed
         return found
 
-    def _add_units(self, table: Table, raws: Sequence[dict[str, Any]], taken: Sequence[Taken]) -> None:
-        """The moments of single units: how many were silent, and the sums of |a| and |s|."""
-        sums = np.stack([raw["units"] for raw in raws])
+    def _add_units(self, table: Table, by_step: Mapping[int, Any]) -> None:
+        """The moments of single units: how many were silent, and the sums of |a| and |s|, `[2, units]` by step."""
+        sums = np.stack(list(by_step.values()))
         activity, signal = sums[:, 0], np.where(table.overflow[:, None], np.nan, sums[:, 1])
-        silent = np.stack([self._history.silent(one, t.step) for one, t in zip(activity, taken, strict=True)])
+        silent = np.stack([self._history.silent(one, step) for one, step in zip(activity, by_step, strict=True)])
         of_units = [PerUnit(v, self._history.layers, self._watched, len(self.run.layers)) for v in (activity, signal)]
         counts = np.broadcast_to(self._history.layers.counts.astype(np.float64), silent.shape)
         table.layer["units.activity"], table.layer["units.signal"] = of_units
@@ -198,7 +200,7 @@ class Recorder:
 
         def attempt() -> None:
             if self._writer is None:
-                self._writer = events.Writer(folder, schema, FLUSH_SECONDS, session=session)
+                self._writer = events.Writer(folder, schema, session=session)
             write(self._writer)
 
         self._tried(attempt)

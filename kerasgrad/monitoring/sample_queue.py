@@ -25,7 +25,7 @@ class SampleQueue:
     _read: list[tuple[Taken, Rows]] = field(default_factory=list)
     _bytes: int = 0
 
-    def add(self, step: int, read: Callable[[], dict[str, Any]], rows: Rows, *, follows: bool = False) -> None:
+    def add(self, step: int, read: Callable[[], dict[str, Any]], *, rows: Rows, follows: bool = False) -> None:
         """Takes in a sample that may still be on the device.
 
         Args:

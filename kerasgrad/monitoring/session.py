@@ -141,19 +141,18 @@ class Session:
         return bool(steps and steps > 1 and self._epoch_batches + self.model.steps_per_execution >= steps)
 
     @guarded
-    def begin_step(self, batch: int, arm: Callable[[], None]) -> None:
+    def begin_step(self, batch: int, prepare: Callable[[], None]) -> None:
         """A batch comes; decides whether its step is sampled.
 
         Args:
             batch: its index in the epoch.
-            arm: called if it is: puts the watched step where the trainer will find it.
+            prepare: called when that is decided: may put a watched step where the trainer will find it.
         """
         self.end_interval()
         self._epoch_batches = max(self._epoch_batches, batch)
         self.read_samples(keep=1, at_once=False)
         self.armed = self._due(batch)
-        if self.armed:
-            arm()
+        prepare()
         self._begun = time.perf_counter()
 
     def end_step(self, batch: int) -> None:
@@ -176,6 +175,7 @@ class Session:
         self.read_samples()
         if self._recorder is not None:
             progress.add_epoch(self._recorder.run.facts.setdefault("history", {}), self.step, logs)
+            self._recorder.run.facts["stale_trainable"] = self._rows.stale
             self._attend("epoch")
         if self._recorder is not None and self._recorder.rested():
             self._update_facts()
@@ -186,8 +186,8 @@ class Session:
         """The training is over: all that is known goes to disk."""
         self.read_samples()
         if self._recorder is not None:
-            self._attend("end")
             self._update_facts()
+            self._attend("end")
             self._recorder.close()
 
     def last_words(self) -> str:
@@ -232,7 +232,7 @@ class Session:
         planned = self._steps or done + executed
         last = min(done + executed, max(planned, done + 1)) - 1
         step = self._epoch_start + last
-        self._queue.add(step, read, rows, follows=last > done or self._received == step - 1)
+        self._queue.add(step, read, rows=rows, follows=last > done or self._received == step - 1)
         self._received = step
 
     @guarded
@@ -268,7 +268,7 @@ class Session:
         Returns:
             The steps to take off: a run that after all does not go on with the one in the directory begins at 0.
         """
-        schema = facts.schema(rows, raw, self.settings.statistics)
+        schema = facts.schema(rows, raw, statistics=self.settings.statistics)
         if self._recorder is not None:
             if self._recorder.run.schema == schema:  # compiled again, with nothing changed that shows
                 self._rows, self._recorder.owners = rows, rows.owners

@@ -52,7 +52,7 @@ class Settings:
 
     def judge(self) -> Judge:
         """A judge for one run."""
-        return Judge(self.rules, self.on_finding, self.stop_on)
+        return Judge(self.rules, on_finding=self.on_finding, stop_on=self.stop_on)
 
     @property
     def looks_back(self) -> bool:

@@ -23,12 +23,17 @@ class TrainFunction:
         self._twins: list[WatchedStep] = []
         self._armed_by: Any = None
 
-    def arm(self) -> None:
-        """Puts the watched step in place, for the step that comes."""
+    def prepare(self) -> None:
+        """Puts the watched step in place for the step that comes, if that is sampled or the first of a train function.
+
+        The first step of a train function traces it: the watched step must see in what state.
+        """
         beneath = self._model.train_function
         if beneath is None:
             return
         known = [twin for twin in self._twins if twin.beneath is beneath]
+        if known and not self.session.armed:
+            return
         if not known:
             if not isinstance(beneath, WatchedStep):
                 self._twins.clear()  # a new compile: functions made from the last one are of no use
@@ -37,6 +42,11 @@ class TrainFunction:
             self._twins += known
         self._armed_by = getattr(self._model, "history", None)
         self._model.train_function = known[0]
+
+    def put_back(self) -> None:
+        """Takes the watched step away where the trainer did not come so far as to call it."""
+        if isinstance(self._model.train_function, WatchedStep):
+            self._model.train_function = self._model.train_function.plain
 
     def _twin(self) -> WatchedStep:
         model, settings = self._model, self.session.settings

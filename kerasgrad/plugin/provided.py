@@ -135,7 +135,7 @@ class Provided:
         listed = found.get("findings") if isinstance(found, dict) else found
         return list(_findings(listed if isinstance(listed, list) else []))
 
-    def numbers(self, tag: str, width: int | None, most: int = EVERYTHING) -> tuple[NDArray[np.float64], list[Any]]:
+    def numbers(self, tag: str, width: int | None, *, most: int = EVERYTHING) -> tuple[NDArray[np.float64], list[Any]]:
         """The numbers of a tag, without those that are damaged.
 
         Args:

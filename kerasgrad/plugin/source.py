@@ -94,7 +94,7 @@ class Source:
             One dict a run, in the order of their names.
         """
         listed = self._listed(context, experiment)
-        return [_described(name, self._provided(context, experiment, name, tags)) for name, tags in sorted(listed.items())]
+        return [_described(name, self._provided((context, experiment, name), tags)) for name, tags in sorted(listed.items())]
 
     def table(self, context: Any, experiment: str, run: str, tag: str) -> Table:
         """One tag of a run, with a row for each sample of the run.
@@ -109,7 +109,7 @@ class Source:
             NotServedError: there is no such run or tag, or its records do not fit together.
         """
         try:
-            return self._table((experiment, run, tag), self._one(context, experiment, run))
+            return self._table((experiment, run, tag), self._one(context, experiment, run=run))
         except MemoryError as error:
             raise NotServedError(f"It is too large for this machine. Received: run={run!r}, tag={tag!r}") from error
 
@@ -120,25 +120,25 @@ class Source:
             NotServedError: there is none, or no such layer.
         """
         table = self.table(context, experiment, run, format.HISTOGRAM)
-        schema = self._one(context, experiment, run).schema()
+        schema = self._one(context, experiment, run=run).schema()
         return table.row(row, max(1, len(schema.bins) - 1))
 
-    def _listed(self, context: Any, experiment: str, chosen: RunTagFilter | None = None) -> Mapping[str, Any]:
+    def _listed(self, context: Any, experiment: str, *, chosen: RunTagFilter | None = None) -> Mapping[str, Any]:
         listed: Mapping[str, Any] = self._provider.list_tensors(
             context, experiment_id=experiment, plugin_name=format.PLUGIN_NAME, run_tag_filter=chosen
         )
         return listed
 
-    def _one(self, context: Any, experiment: str, run: str) -> Provided:
-        listed = self._listed(context, experiment, RunTagFilter(runs=[run]))
+    def _one(self, context: Any, experiment: str, *, run: str) -> Provided:
+        listed = self._listed(context, experiment, chosen=RunTagFilter(runs=[run]))
         if run not in listed:
             raise NotServedError(f"There is no such run. Received: run={run!r}")
-        return self._provided(context, experiment, run, listed[run])
+        return self._provided((context, experiment, run), listed[run])
 
-    def _provided(self, context: Any, experiment: str, run: str, tags: Mapping[str, Any]) -> Provided:
+    def _provided(self, where: tuple[Any, str, str], tags: Mapping[str, Any]) -> Provided:
         with self._lock:
-            memory = self._memories.setdefault((experiment, run), Memory())
-        return Provided(self._provider, (context, experiment, run), tags=tags, memory=memory)
+            memory = self._memories.setdefault(where[1:], Memory())
+        return Provided(self._provider, where, tags=tags, memory=memory)
 
     def _table(self, key: tuple[str, str, str], provided: Provided) -> Table:
         _, run, tag = key
@@ -161,10 +161,10 @@ class Source:
 
     def _made(self, key: tuple[str, str, str], provided: Provided, schema: Schema) -> Table:
         experiment, run, tag = key
-        read = _read(provided, tag, schema)
+        read = _read(provided, tag, schema=schema)
         names = schema.names("overall")
         if tag == format.OVERALL:
-            return _arranged(read, provided.row_names(tag), names)
+            return _arranged(read, provided.row_names(tag), names=names)
         if tag == format.HISTOGRAM or format.OVERALL not in provided:
             return read
         overall = self._table((experiment, run, format.OVERALL), provided)
@@ -217,7 +217,7 @@ def _contents(provided: Provided) -> dict[str, Any]:
     }
 
 
-def _read(provided: Provided, tag: str, schema: Schema) -> Table:
+def _read(provided: Provided, tag: str, *, schema: Schema) -> Table:
     """The numbers of a tag as they are in the file."""
     layers, of_variables = len(schema.layers), tag.startswith(format.VARIABLE_PREFIX)
     width: int | None = len(schema.variables) if of_variables else layers
@@ -227,7 +227,7 @@ def _read(provided: Provided, tag: str, schema: Schema) -> Table:
         width = layers * max(0, len(schema.bins) - 1)
     elif tag.startswith(format.TIME_PREFIX):
         width = None
-    steps, rows = provided.numbers(tag, width, HISTOGRAMS if tag == format.HISTOGRAM else EVERYTHING)
+    steps, rows = provided.numbers(tag, width, most=HISTOGRAMS if tag == format.HISTOGRAM else EVERYTHING)
     values = np.full((len(rows), max(map(len, rows), default=width or 0)), np.nan, np.float32)
     for i, row in enumerate(rows):
         values[i, : len(row)] = row
@@ -244,7 +244,7 @@ def _steps(read: Table, overall: Table) -> NDArray[np.float64]:
     return read.steps if thinned else np.union1d(overall.steps, read.steps)
 
 
-def _arranged(read: Table, rows: Sequence[str], names: Sequence[str]) -> Table:
+def _arranged(read: Table, rows: Sequence[str], *, names: Sequence[str]) -> Table:
     """The vector of the whole model with its columns in the order of `names`, whatever order its file has."""
     values = np.full((len(read.steps), len(names)), np.nan, np.float32)
     for column, name in enumerate(rows[: read.values.shape[1]]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -51,47 +52,48 @@ def audit(
         check.__name__: check(asked) if not asked.anatomy.reason or check.__name__ in UNTRACED else asked.anatomy.reason
         for check in CHECKS
     }
-    for name, verdict in (verdicts | {"loss_of_predictions": _of_sample(model, x, y)}).items():
+    for name, verdict in (verdicts | {"loss_of_predictions": _of_sample(model, x, y=y)}).items():
         if isinstance(verdict, str):
             not_examined[name] = verdict
         else:
             examined.append(name)
-            findings += verdict
+            findings += (f if f.rule else dataclasses.replace(f, rule=name) for f in verdict)
     return Diagnosis(tuple(findings), not_examined, tuple(examined), model.name)
 
 
-def _of_sample(model: keras.Model, x: Any, y: Any) -> list[Finding] | str:
+def _of_sample(model: keras.Model, x: Any, *, y: Any) -> list[Finding] | str:
     """Numbers that are none, or else the loss of the predictions."""
     if x is None or y is None:
         return "there is no sample: audit(model, x=..., y=...)"
     data = keras.tree.map_structure(np.asarray, (x, y))
     sample = as_batch(*_taken(data, slice(EXAMPLES)))
-    found = _not_finite(model, *data)
+    found = _not_finite(model, data)
     if found:
         return found
     with preserved(model):
-        return _loss_of_predictions(model, *sample)
+        return _loss_of_predictions(model, sample)
 
 
 def _taken(data: Any, rows: Any) -> Any:
     return keras.tree.map_structure(lambda values: values[rows], data)
 
 
-def _not_finite(model: keras.Model, x: Any, y: Any) -> list[Finding]:
+def _not_finite(model: keras.Model, data: tuple[Any, Any]) -> list[Finding]:
     """NaN and infinity in the sample, unless a model that knows of them trains on them all the same."""
+    x, y = data
     spoiled = {name: rows for name, rows in (("check_inputs", bad(x)), ("check_labels", bad(y))) if rows.any()}
     if not spoiled:
         return []
     said = f"In the sample {not_finite(x, y)}"
     if getattr(model, "compiled", False) and model.trainable_variables:
         rows = np.flatnonzero(np.any(list(spoiled.values()), axis=0))[:EXAMPLES]
-        if np.isfinite(measure(model, *_taken((x, y), rows)).overall("gradient_norm")).all():
+        if np.isfinite(measure(model, *_taken(data, rows)).overall("gradient_norm")).all():
             return []
         said += "; their gradient is no number either, and the first step on one of them makes NaN of the weights"
-    return [Finding("non_finite", Severity.ERROR, f"{said}.", remedies=tuple(spoiled))]
+    return [Finding(rule="non_finite", severity=Severity.ERROR, summary=f"{said}.", remedies=tuple(spoiled))]
 
 
-def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | str:
+def _loss_of_predictions(model: keras.Model, sample: tuple[Any, Any]) -> list[Finding] | str:
     """Compares the loss that Keras reports on a sample with the loss of what the model predicts for it.
 
     Keras 3 computes cross-entropies from the logits that the last activation leaves behind on its output, whatever that
@@ -99,6 +101,7 @@ def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | 
     """
     if not getattr(model, "compiled", False) or model.loss is None or isinstance(model.loss, list | dict):
         return "the model is not compiled with one loss"
+    x, y = sample
     reported = float(model.evaluate(x, y, batch_size=EXAMPLES, verbose=0, return_dict=True)["loss"])
     penalties = float(sum(float(np.asarray(loss)) for loss in model.losses))
     predicted = model.predict(x, batch_size=EXAMPLES, verbose=0)
@@ -106,7 +109,7 @@ def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | 
         said = (
             "The model predicts NaN or infinity on a sample that has none: its weights or an operation in it are at fault."
         )
-        return [Finding("non_finite", Severity.ERROR, said, remedies=("guard_logarithms",))]
+        return [Finding(rule="non_finite", severity=Severity.ERROR, summary=said, remedies=("guard_logarithms",))]
     loss = keras.losses.get(model.loss)
     own = float(np.mean(np.asarray(loss(_column(y, predicted), predicted))))
     found: list[Finding] = []
@@ -114,9 +117,9 @@ def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | 
     if not np.isfinite(reported) or abs(reported - penalties - own) > DIFFERENT * larger:
         found.append(
             Finding(
-                "loss_of_predictions", Severity.ERROR,
-                f"Keras reports a loss of {reported - penalties:.4g} on the sample, and the predictions have {own:.4g}: "
-                "the model is trained for something else than it predicts.",
+                severity=Severity.ERROR,
+                summary=f"Keras reports a loss of {reported - penalties:.4g} on the sample, and the predictions have "
+                f"{own:.4g}: the model is trained for something else than it predicts.",
                 quantity="loss that is reported", measured=reported - penalties, threshold=own, samples=0,
                 causes=("a last activation that does not fit the loss: Keras takes the logits from before it",),
                 remedies=("use_sigmoid", "use_softmax", "set_from_logits"),
@@ -124,8 +127,11 @@ def _loss_of_predictions(model: keras.Model, x: Any, y: Any) -> list[Finding] | 
         )  # fmt: skip
     if len(predicted) > 1 and (predicted == predicted[:1]).all():
         found.append(
-            Finding("constant_output", Severity.WARNING, "The model predicts the same for all examples of the sample.",
-                    quantity="deviation of the predictions", measured=0.0, threshold=0.0, remedies=("use_sigmoid",))
+            Finding(
+                rule="constant_output", severity=Severity.WARNING,
+                summary="The model predicts the same for all examples of the sample.",
+                quantity="deviation of the predictions", measured=0.0, threshold=0.0, remedies=("use_sigmoid",),
+            )
         )  # fmt: skip
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,16 +73,22 @@ class Asked:
 
 
 def _found(
-    rule: str,
     severity: Severity,
     said: str,
-    paths: list[str],
+    *,
+    paths: Sequence[str] = (),
     remedies: tuple[str, ...],
-    causes: tuple[str, ...] = (),
     measured: tuple[str, float, float] = ("", float("nan"), float("nan")),
 ) -> list[Finding]:
+    """One finding; the audit gives it the name of its check."""
+    quantity, value, threshold = measured
     first = paths[0] if paths else ""
-    return [Finding(rule, severity, said, tuple(paths), first, None, *measured, 0, causes, remedies)]  # fmt: skip
+    return [
+        Finding(
+            severity=severity, summary=said, layers=tuple(paths), starts_at=first, quantity=quantity, measured=value,
+            threshold=threshold, remedies=remedies,
+        )
+    ]  # fmt: skip
 
 
 def deep_without_shortcuts(asked: Asked) -> Verdict:
@@ -92,7 +98,7 @@ def deep_without_shortcuts(asked: Asked) -> Verdict:
         return []
     severity = Severity.WARNING if shortest > DEPTH_WARNING else Severity.NOTE
     said = f"The shortest way through the model passes {shortest} layers with weights; there is no shortcut around them."
-    return _found("deep_without_shortcuts", severity, said, [], ("add_shortcuts", "add_normalization"),
+    return _found(severity, said, remedies=("add_shortcuts", "add_normalization"),
                   measured=("weight layers on the shortest way", float(shortest), float(DEPTH_NOTE)))  # fmt: skip
 
 
@@ -105,12 +111,12 @@ def saturating_activation(asked: Asked) -> Verdict:
     )
     if len(sigmoid) >= 1:
         severity = Severity.WARNING if len(sigmoid) >= SIGMOIDS else Severity.NOTE
-        said = counted(len(sigmoid), "hidden layer is a sigmoid: it leaves", "hidden layers are sigmoids: each leaves")
+        said = counted(len(sigmoid), "hidden layer is a sigmoid: it leaves", many="hidden layers are sigmoids: each leaves")
         said = f"{said} at most 1/4 of the signal."
-        return _found("saturating_activation", severity, said, sigmoid, ("use_relu", "use_glorot_initializer"))
+        return _found(severity, said, paths=sigmoid, remedies=("use_relu", "use_glorot_initializer"))
     if len(tanh) > DEPTH_NOTE:
         said = f"{len(tanh)} hidden layers are tanh; their signal holds only with weights of just the right size."
-        return _found("saturating_activation", Severity.NOTE, said, tanh, ("use_relu", "add_normalization"))
+        return _found(Severity.NOTE, said, paths=tanh, remedies=("use_relu", "add_normalization"))
     return []
 
 
@@ -134,15 +140,15 @@ def initializer_against_activation(asked: Asked) -> Verdict:
             too_small.append(call.path)
     if constant:
         said = f"All weights of {constant[0]} are equal: its units get the same gradient and stay copies of each other."
-        return _found("initializer_against_activation", Severity.WARNING, said, constant, ("use_glorot_initializer",))
+        return _found(Severity.WARNING, said, paths=constant, remedies=("use_glorot_initializer",))
     found: list[Finding] = []
     for paths, what, remedy in (
         (too_large, "He's initialiser, which is for ReLUs, before a tanh or sigmoid", "use_glorot_initializer"),
         (too_small, "Glorot's initialiser before a ReLU in a deep stack, where He's keeps the size", "use_he_initializer"),
     ):
         if paths:
-            said = f"{counted(len(paths), 'layer has', 'layers have')} {what}."
-            found += _found("initializer_against_activation", Severity.NOTE, said, paths, (remedy,))
+            said = f"{counted(len(paths), 'layer has', many='layers have')} {what}."
+            found += _found(Severity.NOTE, said, paths=paths, remedies=(remedy,))
     return found
 
 
@@ -158,7 +164,7 @@ def small_batch(asked: Asked) -> Verdict:
     if asked.batch_size >= SMALL_BATCH:
         return []
     said = f"BatchNormalization takes its statistics from {asked.batch_size} examples."
-    return _found("small_batch", Severity.WARNING, said, layers, ("larger_batch", "use_group_normalization"),
+    return _found(Severity.WARNING, said, paths=layers, remedies=("larger_batch", "use_group_normalization"),
                   measured=("batch size", float(asked.batch_size), float(SMALL_BATCH)))  # fmt: skip
 
 
@@ -179,16 +185,14 @@ def long_recurrence(asked: Asked) -> Verdict:
         measured = ("time steps", float(steps), float(LONG))
         if steps > LONG and not isinstance(layer, GATED):
             said = f"{call.path} carries its state over {steps} steps without gates."
-            found += _found(
-                "long_recurrence", Severity.WARNING, said, [call.path], ("use_lstm", "use_gru"), measured=measured
-            )
+            found += _found(Severity.WARNING, said, paths=[call.path], remedies=("use_lstm", "use_gru"), measured=measured)
         elif steps > LONG and not clips:
             said = f"{call.path} runs over {steps} steps and the optimizer does not clip."
-            found += _found("long_recurrence", Severity.NOTE, said, [call.path], ("clip_gradients",), measured=measured)
+            found += _found(Severity.NOTE, said, paths=[call.path], remedies=("clip_gradients",), measured=measured)
         if steps > VERY_LONG and not attends:
             said = f"{call.path} runs over {steps} steps, and nothing attends to them."
             measured = ("time steps", float(steps), float(VERY_LONG))
-            found += _found("long_recurrence", Severity.NOTE, said, [call.path], ("add_attention",), measured=measured)
+            found += _found(Severity.NOTE, said, paths=[call.path], remedies=("add_attention",), measured=measured)
     return found
 
 
@@ -216,7 +220,7 @@ def attention_without_positions(asked: Asked) -> Verdict:
     if any(word in name.lower() for name in words for word in ("pos", "rotary", "rope", "alibi", "time2vec")):
         return []
     said = "Nothing before the attention is called a position: if order matters, it cannot be known."
-    return _found("attention_without_positions", Severity.NOTE, said, attention, ("add_positions",))
+    return _found(Severity.NOTE, said, paths=attention, remedies=("add_positions",))
 
 
 def _batch_normalized(asked: Asked) -> Iterator[tuple[Call, Call]]:
@@ -236,9 +240,9 @@ def bias_before_normalization(asked: Asked) -> Verdict:
             paths.append(maker.path)
     if not paths:
         return []
-    said = counted(len(paths), "layer has a bias that a normalisation", "layers have a bias that a normalisation")
+    said = counted(len(paths), "layer has a bias that a normalisation", many="layers have a bias that a normalisation")
     said = f"{said} behind takes off again: its gradient is zero."
-    return _found("bias_before_normalization", Severity.NOTE, said, paths, ("set_use_bias_false",))
+    return _found(Severity.NOTE, said, paths=paths, remedies=("set_use_bias_false",))
 
 
 def normalization_after_activation(asked: Asked) -> Verdict:
@@ -250,9 +254,9 @@ def normalization_after_activation(asked: Asked) -> Verdict:
             paths.append(call.path)
     if not paths:
         return []
-    said = counted(len(paths), "normalisation comes", "normalisations come")
+    said = counted(len(paths), "normalisation comes", many="normalisations come")
     said = f"{said} after the activation; before it is usual (Ioffe & Szegedy 2015)."
-    return _found("normalization_after_activation", Severity.NOTE, said, paths, ("normalize_before_activation",))
+    return _found(Severity.NOTE, said, paths=paths, remedies=("normalize_before_activation",))
 
 
 def last_activation(asked: Asked) -> Verdict:
@@ -264,14 +268,14 @@ def last_activation(asked: Asked) -> Verdict:
     if call is None:
         return "its output is not one that a layer gives"
     kind, units = activation_of(call.layer).name, call.outputs[0].shape[-1]
-    severity, said, remedies = misfit(kind, units or 0, loss, logits)
+    severity, said, remedies = misfit(kind, units or 0, loss=loss, logits=logits)
     if severity is None and "crossentropy" not in loss and kind == "relu":
         severity, said, remedies = (
             Severity.NOTE,
             "The output passes a ReLU, which may be off for good.",
             ("use_linear_output",),
         )
-    return [] if severity is None else _found("last_activation", severity, said, [call.path], remedies)
+    return [] if severity is None else _found(severity, said, paths=[call.path], remedies=remedies)
 
 
 def linear_stack(asked: Asked) -> Verdict:
@@ -280,10 +284,10 @@ def linear_stack(asked: Asked) -> Verdict:
     if not rows:
         return []
     bent = len(rows) < len(asked.weights) - 1
-    said = counted(len(rows), "layer follows", "layers follow")
+    said = counted(len(rows), "layer follows", many="layers follow")
     said = f"{said} a linear one without a non-linearity between them: together they are one layer."
     severity = Severity.NOTE if bent else Severity.WARNING
-    return _found("linear_stack", severity, said, [call.path for call in rows], ("use_relu",))
+    return _found(severity, said, paths=[call.path for call in rows], remedies=("use_relu",))
 
 
 def nothing_trainable(asked: Asked) -> Verdict:
@@ -294,7 +298,7 @@ def nothing_trainable(asked: Asked) -> Verdict:
         return []
     frozen = [variable for variable in asked.model.variables if len(variable.shape)]
     said = f"None of the {len(frozen)} weights of the model is trainable" if frozen else "The model has no weights"
-    return _found("nothing_trainable", Severity.ERROR, f"{said}: a training changes nothing.", [], ("unfreeze",))
+    return _found(Severity.ERROR, f"{said}: a training changes nothing.", remedies=("unfreeze",))
 
 
 def learning_rate(asked: Asked) -> Verdict:
@@ -310,7 +314,7 @@ def learning_rate(asked: Asked) -> Verdict:
     times = f"{rate / high:.3g} times the highest" if rate > high else f"{rate / low:.2g} of the lowest"
     said = f"The learning rate of {type(optimizer).__name__} is {rate:.2g}, {times} that is usual ({low:g} to {high:g})."
     remedy = ("lower_learning_rate",) if rate > high else ("raise_learning_rate",)
-    return _found("learning_rate", Severity.WARNING, said, [], remedy,
+    return _found(Severity.WARNING, said, remedies=remedy,
                   measured=("learning rate", rate, high * FAR if rate > high else low / FAR))  # fmt: skip
 
 

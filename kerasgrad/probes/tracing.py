@@ -168,7 +168,7 @@ def _said(error: Exception) -> str:
     return next((line for line in lines if not line.startswith("Exception encountered")), "")
 
 
-def called(model: keras.Model, data: Any, tape: tf.GradientTape | None = None) -> list[Call]:
+def called(model: keras.Model, data: Any, *, tape: tf.GradientTape | None = None) -> list[Call]:
     """Runs a model on data as `predict` does and notes what its layers give.
 
     Args:
@@ -282,14 +282,14 @@ def _measure_ways(seen: Anatomy, graph: Any) -> None:
         given = [ways[t.name] for t in op.inputs if t.name in ways]
         if not given or op.type in SHAPES:
             continue
-        way = _through(op, given, place)
+        way = _through(op, given, place=place)
         for i, tensor in enumerate(op.outputs):
             # Functions with a gradient of their own hand their inputs on beside their results.
             own = ways.get(op.inputs[i].name) if op.type == "IdentityN" else way
             if own is None:
                 continue
             for call in filter(lambda call: is_weight_layer(call.layer), makers.get(tensor.name, [])):
-                own = _behind(call, own, [ways[t.name] for t in call.inputs if t.name in ways])
+                own = _behind(call, own, inputs=[ways[t.name] for t in call.inputs if t.name in ways])
             for call in makers.get(tensor.name, []):
                 call.shortest = own.shortest
             ways[tensor.name] = own
@@ -308,7 +308,7 @@ def _gates(tensor: Any, ways: dict[str, _Way]) -> bool:
     return bool(uses)
 
 
-def _through(op: Any, given: list[_Way], place: int) -> _Way:
+def _through(op: Any, given: list[_Way], *, place: int) -> _Way:
     """The way of what an operation gives."""
     shortest, straight = min(way.shortest for way in given), max(way.straight for way in given)
     if op.type in JOINING or (op.type in LINEAR and len(given) == 1):
@@ -316,7 +316,7 @@ def _through(op: Any, given: list[_Way], place: int) -> _Way:
     return _Way(shortest, 0, place)
 
 
-def _behind(call: Call, way: _Way, inputs: list[_Way]) -> _Way:
+def _behind(call: Call, way: _Way, *, inputs: list[_Way]) -> _Way:
     """The way of what a weight layer gives: another one in the row, if nothing inside bends it; its own activation does."""
     before = max((one.straight for one in inputs), default=0)
     opaque = isinstance(call.layer, OPAQUE)

@@ -93,7 +93,7 @@ class Net:
         examples = int(keras.tree.flatten(data)[0].shape[0])
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(inputs)
-            calls = called(self._model, data, tape)
+            calls = called(self._model, data, tape=tape)
         chosen = named([call for call in calls if self._selects(call.layer, call.path)])
         left_out = {path: why for path, call in chosen.items() if (why := _why_not(call, examples))}
         chosen = {path: call for path, call in chosen.items() if path not in left_out}

@@ -162,7 +162,7 @@ def _out_of_reach(model: keras.Model) -> str:
     outer = [layer for layer in weighted if any(True for _ in layer._flatten_layers(include_self=False))]
     frozen = sum(not layer.trainable and layer not in outer for layer in weighted)
     own = [layer.name for layer in outer if not type(layer).__module__.startswith("keras.") and not is_graph(layer)]
-    said = f" {counted(frozen, 'layer is', 'layers are')} frozen: most remedies leave such alone." if frozen else ""
+    said = f" {counted(frozen, 'layer is', many='layers are')} frozen: most remedies leave such alone." if frozen else ""
     names = ", ".join(own[:SHOWN]) + (f" and {len(own) - SHOWN} more" if len(own) > SHOWN else "")
     return said + (f" It does not reach into layers with a call of their own: {names}." if own else "")
 

@@ -34,6 +34,7 @@ from kerasgrad.rules.saturated_units import saturated_units
 from kerasgrad.rules.short_memory import short_memory
 from kerasgrad.rules.shrinking_weights import shrinking_weights
 from kerasgrad.rules.small_batch import small_batch
+from kerasgrad.rules.stale_trainable import stale_trainable
 from kerasgrad.rules.stuck_metric import stuck_metric
 from kerasgrad.rules.unbalanced_layers import unbalanced_layers
 from kerasgrad.rules.unscaled_inputs import unscaled_inputs
@@ -41,8 +42,8 @@ from kerasgrad.rules.vanishing_gradient import vanishing_gradient
 from kerasgrad.run import Run
 
 DEFAULT: tuple[Rule, ...] = (
-    non_finite, disconnected, last_activation, unscaled_inputs, exploding_activation, collapsing_activation, rate_too_high,
-    rate_too_low, small_batch, shrinking_weights, clipping_always, dead_units, saturated_units, dormant_units,
+    non_finite, stale_trainable, disconnected, last_activation, unscaled_inputs, exploding_activation, collapsing_activation,
+    rate_too_high, rate_too_low, small_batch, shrinking_weights, clipping_always, dead_units, saturated_units, dormant_units,
     vanishing_gradient, exploding_gradient, short_memory, frozen_layer, unbalanced_layers, constant_output,
     loss_not_decreasing, plateau, oscillating_loss, diverging_loss, overfitting, stuck_metric,
 )  # fmt: skip

@@ -54,7 +54,7 @@ def told(shown: list[Cause]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(cause.said for cause in shown), tuple(dict.fromkeys(name for cause in shown for name in cause.remedies))
 
 
-def of_shrinking(seen: Evidence, first: int, last: int) -> list[Cause]:
+def of_shrinking(seen: Evidence, *, first: int, last: int) -> list[Cause]:
     """What the run shows of it.
 
     Args:
@@ -66,7 +66,7 @@ def of_shrinking(seen: Evidence, first: int, last: int) -> list[Cause]:
         The causes, the strongest first; none where it does not show.
     """
     rows = np.arange(first, last + 1)
-    found = [*_sigmoids(seen, rows), *_weights(seen, rows, lambda size: size < SMALL, "small"), *_off(seen, rows)]
+    found = [*_sigmoids(seen, rows), *_weights(seen, rows, odd=lambda size: size < SMALL, what="small"), *_off(seen, rows)]
     found.sort(key=lambda cause: -cause.decades)
     deep = int(np.isin(rows, seen.learners).sum())
     if found and deep >= DEEP:
@@ -86,12 +86,12 @@ def _sigmoids(seen: Evidence, rows: np.ndarray) -> Iterator[Cause]:
             )
 
 
-def of_growing(seen: Evidence, first: int, last: int) -> list[Cause]:
+def of_growing(seen: Evidence, *, first: int, last: int) -> list[Cause]:
     """The same of a signal that grows."""
-    return list(_weights(seen, np.arange(first, last + 1), lambda size: size > LARGE, "large"))
+    return list(_weights(seen, np.arange(first, last + 1), odd=lambda size: size > LARGE, what="large"))
 
 
-def _weights(seen: Evidence, rows: np.ndarray, odd: Callable[[float], bool], what: str) -> Iterator[Cause]:
+def _weights(seen: Evidence, rows: np.ndarray, *, odd: Callable[[float], bool], what: str) -> Iterator[Cause]:
     """Kernels whose size is known by their bias, and that no normalisation makes good for."""
     if not len(seen) or seen.steps[0] > 0:
         return
@@ -100,7 +100,7 @@ def _weights(seen: Evidence, rows: np.ndarray, odd: Callable[[float], bool], wha
         normalised = nxt is not None and "gamma" in seen.parts(nxt)
         if row not in rows or normalised or seen.parts(row) != {"kernel", "bias"}:
             continue
-        kind = _activation_after(seen, int(row), nxt)
+        kind = _activation_after(seen, int(row), until=nxt)
         size = scale_of(seen, row) / GAINS.get(kind, math.nan)
         if odd(size):
             found[int(row)] = math.log10(max(size, 1e-9)), kind
@@ -114,7 +114,7 @@ def _weights(seen: Evidence, rows: np.ndarray, odd: Callable[[float], bool], wha
         yield Cause(begin, sum(abs(size) for size, _ in found.values()), (remedy, "add_normalization"))
 
 
-def _activation_after(seen: Evidence, row: int, until: int | None) -> str:
+def _activation_after(seen: Evidence, row: int, *, until: int | None) -> str:
     """What is applied to a layer's output, be it by a layer of its own."""
     kinds = seen.run.schema.activations[row : until if until is not None else row + 1]
     return next((kind for kind in kinds if kind != "linear"), "linear")

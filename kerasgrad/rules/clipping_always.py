@@ -39,21 +39,20 @@ def clipping_always(seen: Evidence) -> Verdict:
     said = f"Clipping leaves {value:.2g} of the gradient, in {100 * (left < NOTE).mean():.0f} % of the samples."
     return [
         Finding(
-            "clipping_always",
-            Severity.WARNING if grave else Severity.NOTE,
-            said,
-            (),
-            "",
-            seen.since(left < NOTE),
-            "clipped / unclipped gradient norm",
-            value,
-            WARNING if grave else NOTE,
-            len(seen),
-            (
+            severity=Severity.WARNING if grave else Severity.NOTE,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=seen.since(left < NOTE),
+            quantity="clipped / unclipped gradient norm",
+            measured=value,
+            threshold=WARNING if grave else NOTE,
+            samples=len(seen),
+            causes=(
                 "a threshold below the usual size of this model's gradient",
                 "gradients that explode",
                 "targets that are not scaled",
             ),
-            ("raise_clipnorm", "lower_learning_rate", "standardize_inputs"),
+            remedies=("raise_clipnorm", "lower_learning_rate", "standardize_inputs"),
         )
     ]

@@ -68,7 +68,9 @@ def collapsing_activation(seen: Evidence) -> Verdict:
     else:
         return []
     rows = np.union1d(by_jump, by_scale)
-    return [initial.finding(seen, "collapsing_activation", rows, start, said, measured, GAIN, CAUSES, REMEDIES)]
+    return [
+        initial.finding(seen, rows, start=start, said=said, measured=measured, gain=GAIN, causes=CAUSES, remedies=REMEDIES)
+    ]
 
 
 def _begins_with_zeros(seen: Evidence) -> bool:

@@ -49,22 +49,21 @@ def constant_output(seen: Evidence) -> Verdict:
         return []
     return [
         Finding(
-            "constant_output",
-            Severity.ERROR if never else Severity.WARNING,
-            said,
-            (name,),
-            name,
-            seen.since(deviation <= SHARE * sure),
-            "deviation of the output over examples",
-            now,
-            SHARE * sure,
-            len(seen),
-            (
+            severity=Severity.ERROR if never else Severity.WARNING,
+            summary=said,
+            layers=(name,),
+            starts_at=name,
+            since=seen.since(deviation <= SHARE * sure),
+            quantity="deviation of the output over examples",
+            measured=now,
+            threshold=SHARE * sure,
+            samples=len(seen),
+            causes=(
                 *((OF_KIND[kind][0],) if kind in OF_KIND else ()),
                 "dead or saturated layers before the output",
                 "a learning rate that threw the weights away",
             ),
-            (
+            remedies=(
                 *(OF_KIND[kind][1:] if kind in OF_KIND else ()),
                 "lower_learning_rate",
                 "standardize_inputs",

@@ -50,19 +50,20 @@ def dead_units(seen: Evidence) -> Verdict:
     column = zeros[:, list(watched).index(start)]
     since = seen.since(column >= WHOLE) if whole.any() else _step_of_death(seen, start)
     said = f"{share(worst)} of the units of {seen.name(start)} fire for no example{_history(seen, start)}."
+    causes, remedies = _WHOLE if whole.any() and since != seen.steps[0] else _BORN if whole.any() else _DYING
     return [
         Finding(
-            "dead_units",
-            Severity.WARNING if poor else Severity.NOTE,
-            said,
-            seen.names(rows),
-            seen.name(start),
-            since,
-            "share of dead units",
-            worst,
-            WHOLE if whole.any() else HALF,
-            len(seen),
-            *(_WHOLE if whole.any() and since != seen.steps[0] else _BORN if whole.any() else _DYING),
+            severity=Severity.WARNING if poor else Severity.NOTE,
+            summary=said,
+            layers=seen.names(rows),
+            starts_at=seen.name(start),
+            since=since,
+            quantity="share of dead units",
+            measured=worst,
+            threshold=WHOLE if whole.any() else HALF,
+            samples=len(seen),
+            causes=causes,
+            remedies=remedies,
         )
     ]
 

@@ -26,7 +26,7 @@ def disconnected(seen: Evidence) -> Verdict:
     """Judges what has weights and never had a gradient."""
     if seen.run.facts.get("trainable") == 0 and not seen.run.variables:
         said = "No weight of the model is trainable: the training changes nothing."
-        return [Finding("disconnected", Severity.ERROR, said, since=int(seen.run.steps[0]), remedies=("unfreeze",))]
+        return [Finding(severity=Severity.ERROR, summary=said, since=int(seen.run.steps[0]), remedies=("unfreeze",))]
     if not np.isfinite(seen.run.overall("gradient_norm")).any():
         return "the run has no gradient_norm"
     gradient, weight = seen.run.table("gradient_norm", "variable"), seen.run.table("weight_norm", "variable")
@@ -46,22 +46,21 @@ def disconnected(seen: Evidence) -> Verdict:
     said = f"No gradient reaches {counted(len(paths), 'trainable variable')}: {some}."
     return [
         Finding(
-            "disconnected",
-            severity,
-            said,
-            seen.names(rows),
-            start,
-            int(seen.run.steps[0]),
-            "trainable variables without a gradient",
-            float(len(paths)),
-            0.0,
-            len(seen.run),
-            (
+            severity=severity,
+            summary=said,
+            layers=seen.names(rows),
+            starts_at=start,
+            since=int(seen.run.steps[0]),
+            quantity="trainable variables without a gradient",
+            measured=float(len(paths)),
+            threshold=0.0,
+            samples=len(seen.run),
+            causes=(
                 "stop_gradient, a rounding, an argmax or a conversion to NumPy between the layer and the loss",
                 "the layer's output is not used in the loss",
                 "a train_step that asks for the gradient of some variables only",
                 "the layer was built and is never called",
             ),
-            ("remove_stop_gradient", "use_differentiable_operations", "call_the_layer"),
+            remedies=("remove_stop_gradient", "use_differentiable_operations", "call_the_layer"),
         )
     ]

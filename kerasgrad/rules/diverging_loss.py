@@ -34,17 +34,16 @@ def diverging_loss(seen: Evidence) -> Verdict:
     said = f"The loss was {learning.start:.4g} at the start, {lowest:.4g} at its lowest, and is {learning.now:.4g}."
     return [
         Finding(
-            "diverging_loss",
-            Severity.WARNING,
-            said,
-            (),
-            "",
-            since,
-            "loss now / at the start",
-            learning.now / learning.start,
-            RISE,
-            len(seen),
-            ("a learning rate that is too high", "gradients that explode", "a loss with the wrong sign"),
-            ("lower_learning_rate", "clip_gradients", "warm_up"),
+            severity=Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=since,
+            quantity="loss now / at the start",
+            measured=learning.now / learning.start,
+            threshold=RISE,
+            samples=len(seen),
+            causes=("a learning rate that is too high", "gradients that explode", "a loss with the wrong sign"),
+            remedies=("lower_learning_rate", "clip_gradients", "warm_up"),
         )
     ]

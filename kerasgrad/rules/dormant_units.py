@@ -32,21 +32,20 @@ def dormant_units(seen: Evidence) -> Verdict:
     said = f"{share(float(now[worst]))} of the units of {seen.name(worst)} hardly fire beside the others."
     return [
         Finding(
-            "dormant_units",
-            Severity.NOTE,
-            said,
-            seen.names(rows),
-            seen.name(worst),
-            seen.since(table[:, worst] > HALF),
-            "share of dormant units",
-            float(now[worst]),
-            HALF,
-            len(seen),
-            (
+            severity=Severity.NOTE,
+            summary=said,
+            layers=seen.names(rows),
+            starts_at=seen.name(worst),
+            since=seen.since(table[:, worst] > HALF),
+            quantity="share of dormant units",
+            measured=float(now[worst]),
+            threshold=HALF,
+            samples=len(seen),
+            causes=(
                 "the layer is wider than the task asks for",
                 "steps that were too large",
                 "targets that changed while it trained",
             ),
-            ("narrow_the_layer", "lower_learning_rate", "use_leaky_relu", "reset_dead_units"),
+            remedies=("narrow_the_layer", "lower_learning_rate", "use_leaky_relu", "reset_dead_units"),
         )
     ]

@@ -62,7 +62,9 @@ def exploding_activation(seen: Evidence) -> Verdict:
             return []
         start, gain = by_scale[0], GAIN_ALL
     rows = np.union1d(by_jump, by_scale)
-    return [initial.finding(seen, "exploding_activation", rows, start, said, measured, gain, CAUSES, REMEDIES)]
+    return [
+        initial.finding(seen, rows, start=start, said=said, measured=measured, gain=gain, causes=CAUSES, remedies=REMEDIES)
+    ]
 
 
 def _all_together(seen: Evidence, scale: Any) -> tuple[Any, str, tuple[str, float, float]]:

@@ -56,23 +56,22 @@ def _through_depth(seen: Evidence) -> list[Finding]:
         return []
     step = int(np.argmin(np.diff(now[known])))
     start = seen.name(rows[known[step + 1]])
-    causes, remedies = told(of_growing(seen, rows[known[0]] + 1, rows[known[-1]]))
+    causes, remedies = told(of_growing(seen, first=rows[known[0]] + 1, last=rows[known[-1]]))
     since = seen.since(signal[:, known[:-1]].max(axis=1) - signal[:, known[-1]] >= DEPTH)
     said = f"The signal grows {10**growth:.1e}-fold on its way from the output to the input, most of all through {start}."
     return [
         Finding(
-            "exploding_gradient",
-            Severity.WARNING,
-            said,
-            seen.names(rows[known[: step + 1]]),
-            start,
-            since,
-            "largest signal / signal at the last layer",
-            float(10**growth),
-            10**DEPTH,
-            len(seen),
-            causes or CAUSES,
-            (*remedies, *REMEDIES[:3]) if remedies else REMEDIES,
+            severity=Severity.WARNING,
+            summary=said,
+            layers=seen.names(rows[known[: step + 1]]),
+            starts_at=start,
+            since=since,
+            quantity="largest signal / signal at the last layer",
+            measured=float(10**growth),
+            threshold=10**DEPTH,
+            samples=len(seen),
+            causes=causes or CAUSES,
+            remedies=(*remedies, *REMEDIES[:3]) if remedies else REMEDIES,
         )
     ]
 
@@ -87,17 +86,16 @@ def _over_time(seen: Evidence) -> list[Finding]:
     said = f"The gradient norm has grown {10**growth:.1e}-fold since the start, and the loss with it."
     return [
         Finding(
-            "exploding_gradient",
-            Severity.WARNING,
-            said,
-            (),
-            "",
-            since,
-            "gradient norm now / at the start",
-            float(10**growth),
-            10**TIME,
-            len(seen),
-            CAUSES[1:],
-            REMEDIES,
+            severity=Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=since,
+            quantity="gradient norm now / at the start",
+            measured=float(10**growth),
+            threshold=10**TIME,
+            samples=len(seen),
+            causes=CAUSES[1:],
+            remedies=REMEDIES,
         )
     ]

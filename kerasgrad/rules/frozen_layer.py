@@ -38,26 +38,25 @@ def frozen_layer(seen: Evidence) -> Verdict:
     # The signal comes from the output: what stands still next to it is where it begins.
     start, poor = rows[-1], seen.learning.poor(GAIN)
     value = float(now[still][-1])
-    said = counted(len(rows), "layer hardly moves", "layers hardly move")
+    said = counted(len(rows), "layer hardly moves", many="layers hardly move")
     said = f"{said}: {seen.name(start)} by {value:.1e} of its weights a step, others by {usual:.1e}."
     since = seen.since((table[:, still] < SHARE * usual).any(axis=1))
     return [
         Finding(
-            "frozen_layer",
-            Severity.WARNING if poor else Severity.NOTE,
-            said,
-            seen.names(rows),
-            seen.name(start),
-            since,
-            "update / weight ratio",
-            value,
-            SHARE * usual,
-            len(seen),
-            (
+            severity=Severity.WARNING if poor else Severity.NOTE,
+            summary=said,
+            layers=seen.names(rows),
+            starts_at=seen.name(start),
+            since=since,
+            quantity="update / weight ratio",
+            measured=value,
+            threshold=SHARE * usual,
+            samples=len(seen),
+            causes=(
                 "the gradient vanishes before it gets there",
                 "dead units above it",
                 "weights that are far too large for their steps",
             ),
-            ("use_relu", "add_shortcuts", "raise_learning_rate"),
+            remedies=("use_relu", "add_shortcuts", "raise_learning_rate"),
         )
     ]

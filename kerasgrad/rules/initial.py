@@ -84,14 +84,13 @@ def gates(run: Run, path: str) -> int:
 
 
 def finding(
-    seen: Evidence, rule: str, rows: Any, start: Any, said: str, measured: tuple[str, float, float], gain: float,
+    seen: Evidence, rows: Any, *, start: Any, said: str, measured: tuple[str, float, float], gain: float,
     causes: tuple[str, ...], remedies: tuple[str, ...],
 ) -> Finding:  # fmt: skip
     """A finding about the first step.
 
     Args:
         seen: the run.
-        rule: its name.
         rows: layers that have it.
         start: the first of them.
         said: what was found.
@@ -102,4 +101,8 @@ def finding(
     """
     severity = Severity.WARNING if seen.learning.useless(gain) else Severity.NOTE
     layers, name = seen.names(np.union1d(rows, [start]).astype(int)), seen.name(start)
-    return Finding(rule, severity, said, layers, name, int(seen.steps[0]), *measured, 1, causes, remedies)
+    quantity, value, threshold = measured
+    return Finding(
+        severity=severity, summary=said, layers=layers, starts_at=name, since=int(seen.steps[0]), quantity=quantity,
+        measured=value, threshold=threshold, samples=1, causes=causes, remedies=remedies,
+    )  # fmt: skip

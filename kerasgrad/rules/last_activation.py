@@ -44,18 +44,17 @@ def last_activation(seen: Evidence) -> Verdict:
         return NO_OUTPUT
     kind, units = seen.run.schema.activations[seen.output], outputs(seen.run)
     logits = bool(seen.run.facts.get("from_logits"))
-    severity, said, remedies = _judged(seen, kind, units, loss, logits)
+    severity, said, remedies = _judged(seen, kind, units=units, loss=loss, logits=logits)
     if severity is None:
         return []
     name = seen.name(seen.output)
     return [
         Finding(
-            "last_activation",
-            severity,
-            said,
-            (name,),
-            name,
-            None,
+            severity=severity,
+            summary=said,
+            layers=(name,),
+            starts_at=name,
+            since=None,
             samples=len(seen),
             causes=("an activation or loss that was carried over from another task",),
             remedies=remedies,
@@ -63,9 +62,11 @@ def last_activation(seen: Evidence) -> Verdict:
     ]
 
 
-def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:
+def _judged(
+    seen: Evidence, kind: str, *, units: int, loss: str, logits: bool
+) -> tuple[Severity | None, str, tuple[str, ...]]:
     """What is wrong whatever happens is an error; the rest is a warning if little was learnt."""
-    severity, said, remedies = misfit(kind, units, loss, logits)
+    severity, said, remedies = misfit(kind, units, loss=loss, logits=logits)
     if severity is None and kind in ("relu", "relu6"):
         severity, remedies = Severity.WARNING, ("use_linear_output",)
         said = f"The output passes a {kind}, which cannot be negative and may be off for good."
@@ -85,12 +86,12 @@ def _judged(seen: Evidence, kind: str, units: int, loss: str, logits: bool) -> t
     ):
         severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax", "check_loss")
         said = f"Accuracy is reported for a {kind} output that is trained with {loss}."
-    if severity is Severity.WARNING and seen.broken is None and not _does_harm(seen, kind, loss, logits):
+    if severity is Severity.WARNING and seen.broken is None and not _does_harm(seen, kind, loss=loss, logits=logits):
         severity = Severity.NOTE
     return severity, said, remedies
 
 
-def _does_harm(seen: Evidence, kind: str, loss: str, logits: bool) -> bool:
+def _does_harm(seen: Evidence, kind: str, *, loss: str, logits: bool) -> bool:
     """Whether so little was learnt that it is no choice."""
     if "crossentropy" not in loss:
         return seen.learning.poor(GAIN)
@@ -98,7 +99,7 @@ def _does_harm(seen: Evidence, kind: str, loss: str, logits: bool) -> bool:
     return seen.learning.useless(GAIN_CERTAIN if certain else GAIN)
 
 
-def misfit(kind: str, units: int, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:
+def misfit(kind: str, units: int, *, loss: str, logits: bool) -> tuple[Severity | None, str, tuple[str, ...]]:
     """Whether an activation does not fit a loss.
 
     Args:

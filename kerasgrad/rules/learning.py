@@ -119,12 +119,16 @@ def learning(run: Run, index: NDArray[np.int64]) -> Learning:
         epochs, ends = _smoothed(loss, steps)
     now = float(epochs[-1]) if len(epochs) else math.nan
     best = float(epochs.min()) if len(epochs) else math.nan
-    constant, gain = _gain(run, index, start, now)
+    constant, gain = _gain(run, index, start=start, now=now)
     if is_blind(run, index):
         gain = float(np.fmin(gain, 0.0))
     fall = (start - now) / max(abs(start), 1e-30) if not math.isnan(now) else math.nan
     batches = int(max(ends[-1] if len(ends) else 0, steps[-1] + 1 if len(steps) else 0))
-    return Learning(start, now, best, constant, gain, _held_out(run, constant, gain, now), fall, epochs, ends, batches)
+    held_out = _held_out(run, constant, gain=gain, now=now)
+    return Learning(
+        start=start, now=now, best=best, constant=constant, gain=gain, held_out=held_out, fall=fall, losses=epochs,
+        steps=ends, batches=batches,
+    )  # fmt: skip
 
 
 def is_blind(run: Run, index: NDArray[np.int64]) -> bool:
@@ -182,12 +186,12 @@ def outputs(run: Run) -> int:
     return min((size for size, owner in zip(run.schema.sizes, run.schema.owners, strict=True) if owner == last), default=0)
 
 
-def _gain(run: Run, index: Any, start: float, now: float) -> tuple[float, float]:
+def _gain(run: Run, index: Any, *, start: float, now: float) -> tuple[float, float]:
     """Loss of the constant prediction and the gain."""
     name = str(run.facts.get("loss_function") or "")
     # By default most samples are of the first steps: how the output is now only those of the second half say.
     late = index[np.searchsorted(run.steps[index], run.steps[index[-1:]].sum() / 2) :][-LAST:]
-    mean, deviation = (_late(run, f"activation_{what}", late) for what in ("mean", "std"))
+    mean, deviation = (_late(run, f"activation_{what}", late=late) for what in ("mean", "std"))
     examples = run.overall("examples")[late]
     if len(examples) and np.mean(examples < FEW) > HALF and output_row(run) >= 0:
         # Of so few examples a good part of the variance is that from batch to batch; of one it is all of it.
@@ -213,7 +217,7 @@ def _gain(run: Run, index: Any, start: float, now: float) -> tuple[float, float]
     return math.nan, 1 - now / start if start > 0 else math.nan
 
 
-def _held_out(run: Run, constant: float, gain: float, now: float) -> NDArray[np.float64]:
+def _held_out(run: Run, constant: float, *, gain: float, now: float) -> NDArray[np.float64]:
     """The gain on held-out data by epoch; NaN where it cannot be told."""
     losses, _ = of_epochs(run, "val_loss")
     losses = losses[np.isfinite(losses)]
@@ -238,7 +242,7 @@ def _entropy(p: float) -> float:
     return -p * math.log(p) - (1 - p) * math.log(1 - p)
 
 
-def _late(run: Run, statistic: str, late: Any) -> float:
+def _late(run: Run, statistic: str, *, late: Any) -> float:
     """A statistic of the model's output, now."""
     row = output_row(run)
     if row < 0 or not len(late):

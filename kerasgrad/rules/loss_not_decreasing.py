@@ -44,17 +44,16 @@ def loss_not_decreasing(seen: Evidence) -> Verdict:
     said = f"The loss was {learning.start:.4g} at the start and is {learning.now:.4g} after {learning.batches} batches."
     return [
         Finding(
-            "loss_not_decreasing",
-            Severity.WARNING,
-            said,
-            (),
-            "",
-            int(seen.steps[0]),
-            "fall of the loss, as a share",
-            learning.fall,
-            FALL,
-            len(seen),
-            (*causes, *CAUSES),
-            tuple(dict.fromkeys((*remedies, *REMEDIES))),
+            severity=Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=int(seen.steps[0]),
+            quantity="fall of the loss, as a share",
+            measured=learning.fall,
+            threshold=FALL,
+            samples=len(seen),
+            causes=(*causes, *CAUSES),
+            remedies=tuple(dict.fromkeys((*remedies, *REMEDIES))),
         )
     ]

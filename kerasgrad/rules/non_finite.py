@@ -52,7 +52,7 @@ def non_finite(seen: Evidence) -> Verdict:
     if not bad.any():
         return []
     first = int(np.argmax(bad))
-    phase, row, rows = _place(activation[first], gradient[first], weights[first])
+    phase, row, rows = _place(activation[first], gradient[first], weights=weights[first])
     at = int(run.steps[first])
     before = int(run.steps[first - 1]) if first else None
     if phase == "update" and before is not None and before + 1 < at and weights[first].mean() > SPREAD:
@@ -75,18 +75,17 @@ def non_finite(seen: Evidence) -> Verdict:
         causes = (HIDDEN, *causes)
     return [
         Finding(
-            "non_finite",
-            Severity.ERROR,
-            said,
-            seen.names(rows) if row >= 0 else (),
-            where,
-            at,
-            "entries that are not finite, layers with any",
-            float(len(rows) or 1),
-            1.0,
-            first + 1,
-            causes,
-            (*OF_LOSS, *OF_STEPS) if of_loss else _remedies(at == 0, HIDDEN in causes),
+            severity=Severity.ERROR,
+            summary=said,
+            layers=seen.names(rows) if row >= 0 else (),
+            starts_at=where,
+            since=at,
+            quantity="entries that are not finite, layers with any",
+            measured=float(len(rows) or 1),
+            threshold=1.0,
+            samples=first + 1,
+            causes=causes,
+            remedies=(*OF_LOSS, *OF_STEPS) if of_loss else _remedies(at == 0, HIDDEN in causes),
         )
     ]
 
@@ -119,7 +118,7 @@ def _never_finite(run: Any, loss: Any) -> Any:
     return np.full(len(loss), bool(measured) and bool(run.facts.get("loss_function")))
 
 
-def _place(activation: Any, gradient: Any, weights: Any) -> tuple[str, int, Any]:
+def _place(activation: Any, gradient: Any, *, weights: Any) -> tuple[str, int, Any]:
     """In which phase, at which layer, and all layers that have it. NaN in the weights explains NaN in what they give."""
     if weights.any() and not (activation.any() and np.argmax(activation) < np.argmax(weights)):
         return (

@@ -46,17 +46,20 @@ def oscillating_loss(seen: Evidence) -> Verdict:
     said = f"The loss turns in {100 * turns:.0f} % of the epochs and moves by {100 * swing:.0f} % each time."
     return [
         Finding(
-            "oscillating_loss",
-            Severity.WARNING,
-            said,
-            (),
-            "",
-            int(seen.learning.steps[len(losses) // 2 - 1]),
-            "median move of the loss, as a share",
-            swing,
-            SWING,
-            len(losses),
-            ("a learning rate that is too high", "batches that are too small", "batch statistics of very small batches"),
-            ("lower_learning_rate", "larger_batch", "decay_learning_rate"),
+            severity=Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=int(seen.learning.steps[len(losses) // 2 - 1]),
+            quantity="median move of the loss, as a share",
+            measured=swing,
+            threshold=SWING,
+            samples=len(losses),
+            causes=(
+                "a learning rate that is too high",
+                "batches that are too small",
+                "batch statistics of very small batches",
+            ),
+            remedies=("lower_learning_rate", "larger_batch", "decay_learning_rate"),
         )
     ]

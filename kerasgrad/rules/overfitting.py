@@ -59,23 +59,29 @@ def overfitting(seen: Evidence) -> Verdict:
         said += f" Of the gain in training, {learning.gain:.2f}, held-out data see {gains[-1]:.2f}."
     return [
         Finding(
-            "overfitting",
-            Severity.WARNING if bad else Severity.NOTE,
-            said,
-            (),
-            "",
-            int(ends[low]),
-            "held-out loss / its lowest" if not bad else "gain on held-out data",
-            float(gains[-1] if bad else held_out[-1] / held_out[low]),
-            SHARE * learning.gain if bad else RISE,
-            len(held_out),
-            (
+            severity=Severity.WARNING if bad else Severity.NOTE,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=int(ends[low]),
+            quantity="held-out loss / its lowest" if not bad else "gain on held-out data",
+            measured=float(gains[-1] if bad else held_out[-1] / held_out[low]),
+            threshold=SHARE * learning.gain if bad else RISE,
+            samples=len(held_out),
+            causes=(
                 "more parameters than the data can determine",
                 "labels that have nothing to do with the inputs",
                 "held-out data that are prepared otherwise than those for training",
                 "moving statistics of BatchNormalization that lag behind",
             ),
-            ("stop_early", "add_dropout", "add_weight_decay", "more_data", "check_labels", "lower_batchnorm_momentum"),
+            remedies=(
+                "stop_early",
+                "add_dropout",
+                "add_weight_decay",
+                "more_data",
+                "check_labels",
+                "lower_batchnorm_momentum",
+            ),
         )
     ]
 

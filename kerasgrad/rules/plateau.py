@@ -60,18 +60,17 @@ def plateau(seen: Evidence) -> Verdict:
     said = f"The loss has settled at {learning.now:.4g}{against}: the model does {better} than one that ignores its input."
     return [
         Finding(
-            "plateau",
-            Severity.NOTE if _holds(learning) else Severity.WARNING,
-            said,
-            (),
-            "",
-            int(seen.steps[0]),
-            "gain over a constant prediction",
-            learning.gain,
-            GAIN,
-            len(seen),
-            (*causes, *CAUSES),
-            tuple(dict.fromkeys((*remedies, *REMEDIES))),
+            severity=Severity.NOTE if _holds(learning) else Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=int(seen.steps[0]),
+            quantity="gain over a constant prediction",
+            measured=learning.gain,
+            threshold=GAIN,
+            samples=len(seen),
+            causes=(*causes, *CAUSES),
+            remedies=tuple(dict.fromkeys((*remedies, *REMEDIES))),
         )
     ]
 

@@ -49,17 +49,16 @@ def rate_too_high(seen: Evidence) -> Verdict:
     since = int(seen.steps[0]) if value == early else seen.since(typical >= NOW)
     return [
         Finding(
-            "rate_too_high",
-            Severity.NOTE if seen.learning.steady and seen.learning.gain >= LEARNT else Severity.WARNING,
-            said,
-            (),
-            "",
-            since,
-            "update / weight ratio of the median layer",
-            value,
-            threshold,
-            len(seen),
-            ("a learning rate that is too high for this optimizer", "inputs or targets that are not scaled (SGD)"),
-            ("lower_learning_rate", "warm_up", "clip_gradients"),
+            severity=Severity.NOTE if seen.learning.steady and seen.learning.gain >= LEARNT else Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=since,
+            quantity="update / weight ratio of the median layer",
+            measured=value,
+            threshold=threshold,
+            samples=len(seen),
+            causes=("a learning rate that is too high for this optimizer", "inputs or targets that are not scaled (SGD)"),
+            remedies=("lower_learning_rate", "warm_up", "clip_gradients"),
         )
     ]

@@ -47,18 +47,17 @@ def rate_too_low(seen: Evidence) -> Verdict:
     said = f"No layer moves {by} (0.001 is usual){at_rate(seen)}."
     return [
         Finding(
-            "rate_too_low",
-            Severity.WARNING,
-            said,
-            (),
-            "",
-            int(seen.steps[0]),
-            "largest update / weight ratio",
-            most,
-            RATIO,
-            len(seen),
-            ("a learning rate that is too low", "gradients that vanish in every layer", "a loss scaled to be tiny"),
-            ("raise_learning_rate", "find_learning_rate", "use_adam"),
+            severity=Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=int(seen.steps[0]),
+            quantity="largest update / weight ratio",
+            measured=most,
+            threshold=RATIO,
+            samples=len(seen),
+            causes=("a learning rate that is too low", "gradients that vanish in every layer", "a loss scaled to be tiny"),
+            remedies=("raise_learning_rate", "find_learning_rate", "use_adam"),
         )
     ]
 
@@ -73,7 +72,8 @@ def _ended(seen: Evidence) -> Finding | None:
     since = int(over[-1]) + 1 if len(over) else 0
     if since >= len(rate) or highest <= 0:
         return None
-    step = _between(seen.steps[since - 1 : since + 1], rate[since - 1 : since + 1], ENDED * highest) if since else 0.0
+    around = slice(since - 1, since + 1)
+    step = _between(seen.steps[around], rate[around], threshold=ENDED * highest) if since else 0.0
     if step > (seen.steps[0] + seen.steps[-1]) / 2:
         return None
     learning = seen.learning
@@ -87,25 +87,24 @@ def _ended(seen: Evidence) -> Finding | None:
         f"{learning.batches}, and hardly anything is learnt after that."
     )
     return Finding(
-        "rate_too_low",
-        Severity.WARNING,
-        said,
-        (),
-        "",
-        int(step),
-        "learning rate now / at its largest",
-        float(rate[-1] / highest),
-        ENDED,
-        len(seen),
-        (
+        severity=Severity.WARNING,
+        summary=said,
+        layers=(),
+        starts_at="",
+        since=int(step),
+        quantity="learning rate now / at its largest",
+        measured=float(rate[-1] / highest),
+        threshold=ENDED,
+        samples=len(seen),
+        causes=(
             "a schedule whose decay_steps are far fewer than the steps of the training",
             "ReduceLROnPlateau that watches in the wrong mode, or without patience",
         ),
-        ("raise_learning_rate", "find_learning_rate"),
+        remedies=("raise_learning_rate", "find_learning_rate"),
     )
 
 
-def _between(steps: Any, rates: Any, threshold: float) -> float:
+def _between(steps: Any, rates: Any, *, threshold: float) -> float:
     """The step at which the rate fell below a threshold between two samples.
 
     That of the later sample, unless it is so low there that only a decay by the same factor each step gets to it: a cosine

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from kerasgrad.run import Run
 
 Verdict = Sequence[Finding] | str
 """Findings, none if all is well; or, in words, why it could not be examined."""
+Judging = Callable[[Evidence], Verdict]
+FAILED = "the rule failed"
+"""Begins the reason where a rule raised, or gave what is no verdict."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Rule:
     """
 
     name: str
-    judge: Callable[[Evidence], Verdict]
+    judge: Judging
     needs: tuple[str, ...] = ()
     least: int = 1
 
@@ -45,41 +50,75 @@ class Rule:
         return [] if isinstance(verdict, str) else list(verdict)
 
     def examine(self, seen: Evidence) -> Verdict:
-        """Judges, unless something is missing. A rule that fails says so: it never ends a training."""
+        """Judges, unless something is missing. A rule that fails says so: it never ends a training.
+
+        Args:
+            seen: what is known of a run.
+
+        Returns:
+            Findings under the name of the rule, whatever they call themselves; or why there are none.
+        """
         if len(seen) < self.least:
             there = f"there {'is' if len(seen) == 1 else 'are'} {len(seen)}"
             return f"it needs {counted(self.least, 'sample')} with finite numbers, {there}"
+        try:
+            missing = self._missing(seen)
+            if missing:
+                return missing
+            with np.errstate(all="ignore"):
+                return self._named(self.judge(seen))
+        except Exception as error:
+            return f"{FAILED}: {type(error).__name__}: {error}"
+
+    def _missing(self, seen: Evidence) -> str:
+        """Which of the statistics that it needs the run does not have, `""` if it has them all."""
         for need in self.needs:
             of, _, name = need.partition("/")
             if not np.isfinite(seen.table(name, of)).any():
                 return f"the run has no {name} of a {of}" if of != "overall" else f"the run has no {name}"
-        try:
-            with np.errstate(all="ignore"):
-                return self.judge(seen)
-        except Exception as error:
-            return f"the rule failed: {type(error).__name__}: {error}"
+        return ""
+
+    def _named(self, verdict: Any) -> Verdict:
+        """The verdict, if it is one, its findings under the rule's own name."""
+        if isinstance(verdict, str):
+            return verdict or f"{FAILED}: it gave an empty reason"
+        found = list(verdict) if isinstance(verdict, Iterable) else [verdict]
+        if isinstance(verdict, Finding) or not all(isinstance(finding, Finding) for finding in found):
+            raise TypeError(f"a rule gives a list of findings, empty if all is well, or a reason. Received: {verdict!r}")
+        return [dataclasses.replace(finding, rule=self.name) for finding in found]
 
 
-def rule(*needs: str, least: int = 1) -> Callable[[Callable[[Evidence], Verdict]], Rule]:
-    """Makes a rule of a function; the ailment is the function's name.
+@overload
+def rule(judge: Judging, /) -> Rule: ...
+@overload
+def rule(*needs: str, least: int = 1) -> Callable[[Judging], Rule]: ...
+def rule(*needs: Any, least: int = 1) -> Rule | Callable[[Judging], Rule]:
+    """Makes a rule of a function; the ailment is the function's name, and its findings get it too.
 
     Args:
-        *needs: statistics without which it cannot judge, such as `"layer/signal_rms"`.
+        *needs: statistics without which it cannot judge, such as `"layer/signal_rms"`; none for `@rule` without brackets.
         least: samples without which it cannot.
 
     Returns:
-        A decorator.
+        A decorator, or the rule where it is one itself.
+
+    Raises:
+        TypeError: something else than names of statistics is needed.
 
     Example:
         >>> @kerasgrad.rules.rule("overall/loss")
         ... def loss_above_five(seen):
         ...     if seen.run.overall("loss")[-1] > 5:
-        ...         return [Finding("loss_above_five", Severity.NOTE, "The loss is above 5.")]
+        ...         return [Finding(severity=Severity.NOTE, summary="The loss is above 5.")]
         ...     return []
         >>> kerasgrad.diagnose(run, rules=[*kerasgrad.rules.DEFAULT, loss_above_five])
     """
+    if len(needs) == 1 and callable(needs[0]):
+        return Rule(needs[0].__name__, needs[0], (), least)
+    if not all(isinstance(need, str) and "/" in need for need in needs):
+        raise TypeError(f'`rule` takes names of statistics, such as "layer/signal_rms". Received: {needs}')
 
-    def made(judge: Callable[[Evidence], Verdict]) -> Rule:
+    def made(judge: Judging) -> Rule:
         return Rule(judge.__name__, judge, needs, least)
 
     return made

@@ -42,21 +42,26 @@ def saturated_units(seen: Evidence) -> Verdict:
     said = f"{share(float(now[worst]))} of the outputs of {seen.name(worst)} lie on the flat ends of its activation."
     return [
         Finding(
-            "saturated_units",
-            Severity.WARNING if grave else Severity.NOTE,
-            said,
-            seen.names(rows),
-            seen.name(worst),
-            seen.since(table[:, worst] > NOTE),
-            "share of saturated outputs",
-            float(now[worst]),
-            reached if grave else NOTE,
-            len(seen),
-            (
+            severity=Severity.WARNING if grave else Severity.NOTE,
+            summary=said,
+            layers=seen.names(rows),
+            starts_at=seen.name(worst),
+            since=seen.since(table[:, worst] > NOTE),
+            quantity="share of saturated outputs",
+            measured=float(now[worst]),
+            threshold=reached if grave else NOTE,
+            samples=len(seen),
+            causes=(
                 "initial weights or biases that are too large",
                 "inputs that are not scaled",
                 "a learning rate that is too high",
             ),
-            ("use_glorot_initializer", "standardize_inputs", "add_normalization", "use_relu", "lower_learning_rate"),
+            remedies=(
+                "use_glorot_initializer",
+                "standardize_inputs",
+                "add_normalization",
+                "use_relu",
+                "lower_learning_rate",
+            ),
         )
     ]

@@ -47,9 +47,9 @@ def short_memory(seen: Evidence) -> Verdict:
         now, start = _drop(table[seen.late]), _drop(table[:FIRST])
         from_the_start = seen.steps[0] == 0 and start >= max(DROP_START, EACH_STEP * (steps - steps // 4))
         if now >= DROP:
-            found.append(_finding(seen, path, now, steps, DROP))
+            found.append(_finding(seen, path, drop=now, steps=steps, threshold=DROP))
         elif from_the_start:
-            found.append(_finding(seen, path, start, steps, DROP_START))
+            found.append(_finding(seen, path, drop=start, steps=steps, threshold=DROP_START))
     if len(short) == len(seen.run.schema.recurrent):
         return f"the sequences are shorter than {STEPS} steps"
     return found
@@ -62,22 +62,23 @@ def _drop(table: Any) -> float:
     return float(max(quarters) - quarters[0])
 
 
-def _finding(seen: Evidence, path: str, drop: float, steps: int, threshold: float) -> Finding:
+def _finding(seen: Evidence, path: str, *, drop: float, steps: int, threshold: float) -> Finding:
     severity = Severity.WARNING if seen.learning.poor(GAIN) else Severity.NOTE
     when = "" if threshold == DROP else " in the first samples"
     said = f"Of {steps} time steps the first quarter receives {some(left_of(drop))} of the signal of the strongest{when}."
+    causes, remedies = _for(gates(seen.run, path))
     return Finding(
-        "short_memory",
-        severity,
-        said,
-        (path,),
-        path,
-        int(seen.steps[0]),
-        "signal at the first / the strongest quarter",
-        left_of(drop),
-        10**-threshold,
-        len(seen),
-        *_for(gates(seen.run, path)),
+        severity=severity,
+        summary=said,
+        layers=(path,),
+        starts_at=path,
+        since=int(seen.steps[0]),
+        quantity="signal at the first / the strongest quarter",
+        measured=left_of(drop),
+        threshold=10**-threshold,
+        samples=len(seen),
+        causes=causes,
+        remedies=remedies,
     )
 
 

@@ -34,19 +34,19 @@ def shrinking_weights(seen: Evidence) -> Verdict:
     if (float(median(now)) >= LEFT and float(now.min()) >= LEFT_OF_ONE) or not seen.learning.useless(GAIN):
         return []
     rows = np.unique(seen.owners[np.array(kernels)[known][now < LEFT]])
+    said = f"Kernels have shrunk: the median to {float(median(now)):.2g} of its size at the start, one to {now.min():.2g}."
     return [
         Finding(
-            "shrinking_weights",
-            Severity.WARNING,
-            f"Kernels have shrunk: the median to {float(median(now)):.2g} of its size at the start, one to {now.min():.2g}.",
-            seen.names(rows),
-            "",
-            seen.since((median(left.T) < LEFT) | (left < LEFT_OF_ONE).any(axis=1)),
-            "norm of the median kernel now / at the start",
-            float(median(now)),
-            LEFT,
-            len(seen),
-            ("a kernel_regularizer that outweighs the loss", "a weight_decay of the optimizer that is too strong"),
-            ("lower_penalty", "lower_learning_rate"),
+            severity=Severity.WARNING,
+            summary=said,
+            layers=seen.names(rows),
+            starts_at="",
+            since=seen.since((median(left.T) < LEFT) | (left < LEFT_OF_ONE).any(axis=1)),
+            quantity="norm of the median kernel now / at the start",
+            measured=float(median(now)),
+            threshold=LEFT,
+            samples=len(seen),
+            causes=("a kernel_regularizer that outweighs the loss", "a weight_decay of the optimizer that is too strong"),
+            remedies=("lower_penalty", "lower_learning_rate"),
         )
     ]

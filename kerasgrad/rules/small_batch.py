@@ -41,9 +41,8 @@ def small_batch(seen: Evidence) -> Verdict:
     of = "BatchNormalization takes its statistics from" if normalised else "Each gradient is that of"
     return [
         Finding(
-            "small_batch",
-            Severity.WARNING if normalised and poor else Severity.NOTE,
-            f"{of} {counted(round(each), 'example')}.",
+            severity=Severity.WARNING if normalised and poor else Severity.NOTE,
+            summary=f"{of} {counted(round(each), 'example')}.",
             since=int(seen.steps[0]),
             quantity="examples of a step",
             measured=each,

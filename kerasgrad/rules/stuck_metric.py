@@ -39,21 +39,20 @@ def stuck_metric(seen: Evidence) -> Verdict:
     said = f"The loss fell by {100 * fall:.0f} %, the {metric} stayed at {accuracy[-1]:.3f}."
     return [
         Finding(
-            "stuck_metric",
-            Severity.WARNING,
-            said,
-            (),
-            "",
-            int(ends[0]),
-            f"range of the {metric}",
-            move,
-            MOVE,
-            len(accuracy),
-            (
+            severity=Severity.WARNING,
+            summary=said,
+            layers=(),
+            starts_at="",
+            since=int(ends[0]),
+            quantity=f"range of the {metric}",
+            measured=move,
+            threshold=MOVE,
+            samples=len(accuracy),
+            causes=(
                 "a last activation whose predictions are not those of the loss",
                 "a loss that is mostly a penalty on the weights",
                 "classes so uneven that the constant prediction is learnt",
             ),
-            ("use_sigmoid", "check_loss", "weigh_classes"),
+            remedies=("use_sigmoid", "check_loss", "weigh_classes"),
         )
     ]

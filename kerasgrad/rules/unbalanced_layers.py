@@ -48,20 +48,19 @@ def unbalanced_layers(seen: Evidence) -> Verdict:
     said = f"{start} moves {times:.1e} times as {'fast' if away[worst] > 0 else 'slowly'} as the median layer."
     return [
         Finding(
-            "unbalanced_layers",
-            Severity.WARNING if seen.learning.poor(GAIN) else Severity.NOTE,
-            said,
-            seen.names(seen.learners[apart]),
-            start,
-            int(seen.steps[0]),
-            "update / weight ratio against the median layer",
-            float(10 ** away[worst]),
-            10**FACTOR if away[worst] > 0 else 10**-FACTOR,
-            len(seen),
-            (
+            severity=Severity.WARNING if seen.learning.poor(GAIN) else Severity.NOTE,
+            summary=said,
+            layers=seen.names(seen.learners[apart]),
+            starts_at=start,
+            since=int(seen.steps[0]),
+            quantity="update / weight ratio against the median layer",
+            measured=float(10 ** away[worst]),
+            threshold=10**FACTOR if away[worst] > 0 else 10**-FACTOR,
+            samples=len(seen),
+            causes=(
                 "initial weights of one layer that are too large or too small",
                 "a signal that vanishes or explodes in between",
             ),
-            ("use_he_initializer", "use_glorot_initializer", "add_normalization", "scale_learning_rates"),
+            remedies=("use_he_initializer", "use_glorot_initializer", "add_normalization", "scale_learning_rates"),
         )
     ]

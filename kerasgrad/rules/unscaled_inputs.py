@@ -54,10 +54,10 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
     if len(own) != len(kinds) or kinds.keys() - {"recurrent_kernel"} != {"kernel", "bias"} or not fed:
         return f"{seen.name(first)}, the first layer with weights, is not one kernel and one bias fed by the inputs"
     if "recurrent_kernel" in kinds:
-        size, samples = _by_states(seen, first, kinds["kernel"], kinds["recurrent_kernel"])
+        size, samples = _by_states(seen, first, kernel=kinds["kernel"], recurrent=kinds["recurrent_kernel"])
     else:
-        size, samples = _by_bias(seen, kinds["kernel"], kinds["bias"])
-        told = _by_outputs(seen, first, kinds["kernel"], kinds["bias"])
+        size, samples = _by_bias(seen, kernel=kinds["kernel"], bias=kinds["bias"])
+        told = _by_outputs(seen, first, kernel=kinds["kernel"], bias=kinds["bias"])
         size = float(np.fmin(size, told) if size > TINY else np.fmax(size, told))
     if np.isnan(size):
         return f"no gradient reaches {seen.name(first)}"
@@ -71,23 +71,22 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
     )
     return [
         Finding(
-            "unscaled_inputs",
-            Severity.WARNING if grave else Severity.NOTE,
-            said,
-            (seen.name(first),),
-            seen.name(first),
-            int(seen.steps[0]),
-            "RMS of the inputs",
-            size,
-            TINY if tiny else WARNING if grave else NOTE,
-            samples,
-            ("inputs that were scaled twice", "columns in units that make them tiny") if tiny else CAUSES,
-            ("standardize_inputs", "rescale_pixels", "add_input_normalization"),
+            severity=Severity.WARNING if grave else Severity.NOTE,
+            summary=said,
+            layers=(seen.name(first),),
+            starts_at=seen.name(first),
+            since=int(seen.steps[0]),
+            quantity="RMS of the inputs",
+            measured=size,
+            threshold=TINY if tiny else WARNING if grave else NOTE,
+            samples=samples,
+            causes=("inputs that were scaled twice", "columns in units that make them tiny") if tiny else CAUSES,
+            remedies=("standardize_inputs", "rescale_pixels", "add_input_normalization"),
         )
     ]
 
 
-def _by_bias(seen: Evidence, kernel: int, bias: int) -> tuple[float, int]:
+def _by_bias(seen: Evidence, *, kernel: int, bias: int) -> tuple[float, int]:
     """RMS of the inputs by the gradients of kernel and bias, NaN if none arrives; and the samples that it rests on."""
     norms = seen.variable("gradient_norm")[:START]
     given = (norms[:, bias] > 0) & (seen.variable("gradient_zeros")[:START, kernel] < 1)
@@ -97,7 +96,7 @@ def _by_bias(seen: Evidence, kernel: int, bias: int) -> tuple[float, int]:
     return float(median(norms[given, kernel] / norms[given, bias]) / np.sqrt(fan_in)), int(given.sum())
 
 
-def _by_states(seen: Evidence, row: int, kernel: int, recurrent: int) -> tuple[float, int]:
+def _by_states(seen: Evidence, row: int, *, kernel: int, recurrent: int) -> tuple[float, int]:
     """The same by the gradients of kernel K and recurrent kernel U, `[inputs or units, gates x units]`, and the states.
 
     ||dL/dK|| / sqrt(inputs) is to ||dL/dU|| / sqrt(units) as the RMS of the inputs to that of the states; the sizes of
@@ -111,7 +110,7 @@ def _by_states(seen: Evidence, row: int, kernel: int, recurrent: int) -> tuple[f
     return float(median(ratio * seen.magnitude()[:START][given, row])), int(given.sum())
 
 
-def _by_outputs(seen: Evidence, row: int, kernel: int, bias: int) -> float:
+def _by_outputs(seen: Evidence, row: int, *, kernel: int, bias: int) -> float:
     """RMS of the inputs by the first outputs: sqrt(E a^2 / left) / (rms(w) sqrt(fan-in)); NaN where it cannot be told."""
     left = HALVED.get(seen.run.schema.activations[row])
     scale = float(seen.variable("weight_norm")[0, kernel]) / np.sqrt(seen.run.schema.sizes[bias])

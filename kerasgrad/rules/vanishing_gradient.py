@@ -60,7 +60,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     steep = drop.max() >= DROP_WARNING
     certain = seen.learning.poor(GAIN if steep else GAIN_SLIGHT) or drop.max() >= DROP_ALWAYS
     depth = start_of_drop(now)
-    start = rows[-2] if depth is None else _within(seen, rows[depth - 1], rows[depth])
+    start = rows[-2] if depth is None else _within(seen, rows[depth - 1], upper=rows[depth])
     ratio = left_of(float(drop.max()))
     each = log10(signal)
     since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
@@ -69,22 +69,21 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     lower = rows[:depth] if depth is not None else rows[:-1]
     # The last activation is no part of the way: cross-entropies are taken from the logits before it.
     first, last = (rows[0], rows[-1]) if depth is None else (rows[depth - 1], start)
-    causes, remedies = told(of_shrinking(seen, first + 1, min(last, rows[-1] - 1)))
+    causes, remedies = told(of_shrinking(seen, first=first + 1, last=min(last, rows[-1] - 1)))
     said = f"{seen.name(rows[0])} receives {some(ratio)} of the signal that the last layers receive; {where}."
     return [
         Finding(
-            "vanishing_gradient",
-            Severity.WARNING if certain else Severity.NOTE,
-            said,
-            seen.names(lower[now[: len(lower)] < now.max() - DROP / 2]),
-            seen.name(start),
-            since,
-            "signal at the first layers / at the last",
-            ratio,
-            10**-DROP,
-            len(seen),
-            causes or CAUSES,
-            remedies or REMEDIES,
+            severity=Severity.WARNING if certain else Severity.NOTE,
+            summary=said,
+            layers=seen.names(lower[now[: len(lower)] < now.max() - DROP / 2]),
+            starts_at=seen.name(start),
+            since=since,
+            quantity="signal at the first layers / at the last",
+            measured=ratio,
+            threshold=10**-DROP,
+            samples=len(seen),
+            causes=causes or CAUSES,
+            remedies=remedies or REMEDIES,
         )
     ]
 
@@ -110,7 +109,7 @@ def start_of_drop(now: Any) -> int | None:
     return largest + 1 if steps[largest] > np.maximum(steps, 0).sum() / 2 else None
 
 
-def _within(seen: Evidence, lower: Any, upper: Any) -> Any:
+def _within(seen: Evidence, lower: Any, *, upper: Any) -> Any:
     """Row of the layer that loses most between two that own weights: one of those without weights, or the upper one."""
     signal = log10(median(seen.layer("signal_rms")[seen.late, lower : upper + 1]))
     if not np.isfinite(signal).all():

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerasgrad.catalogue.moments import ACTIVATION, GRADIENT, NORMS, SATURATED, SIGNAL, STEP
 from kerasgrad.catalogue.of_layers import SATURATION
-from kerasgrad.catalogue.statistic import OF_LAYERS, OF_VARIABLES, Moment
+from kerasgrad.catalogue.statistic import OF_LAYERS, OF_VARIABLES, Moment, Quantity
 from kerasgrad.observation import LayerSeen, Observation, Part, VariableSeen
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.columns import Columns
@@ -57,15 +57,17 @@ def measure(
         "weight": [v.before for v in observation.variables],
         "update": updates,
     }
-    of_variables = [moment for moment in own if moment.quantity in OF_VARIABLES]
-    of_layers = [moment for moment in own if moment.quantity in OF_LAYERS]
+    asked = {quantity: [m for m in own if m.quantity == quantity] for quantity in (*OF_VARIABLES, *OF_LAYERS)}
+    of_variables: dict[str, Any] = {}
+    for quantity in OF_VARIABLES:
+        if asked[quantity]:
+            kept = _kept(asked[quantity], previous)
+            rows = _rows_of_variables(observation, quantity, tensors=tensors[quantity], previous=kept)
+            of_variables |= {moment.key: own_moment(moment, rows) for moment in asked[quantity]}
+    of_layers = {m.key: own_moment(m, rows) for quantity, rows in _rows_of_layers(outputs).items() for m in asked[quantity]}
     measured = {
-        "variables": _with_own(
-            _variables(observation, tensors, compiled),
-            of_variables,
-            _rows_of_variables(observation, tensors, of_variables, previous),
-        ),
-        "layers": _with_own(_layers(observation, outputs, compiled), of_layers, _rows_of_layers(outputs)),
+        "variables": _joined(_variables(observation, tensors, compiled=compiled), of_variables),
+        "layers": _joined(_layers(observation, outputs, compiled=compiled), of_layers),
         "overall": Columns(_keys(STEP), _scalars([getattr(observation, moment.name) for moment in STEP])),
         "units": units(observation, outputs),
     }
@@ -94,7 +96,7 @@ def _values(gradient: Any, compiled: bool) -> Any:
     return tf.math.unsorted_segment_sum(rows, positions, tf.reduce_max(tf.concat([positions, [-1]], 0)) + 1)
 
 
-def _variables(observation: Observation, tensors: Mapping[str, list[Any]], compiled: bool) -> Columns:
+def _variables(observation: Observation, tensors: Mapping[str, list[Any]], *, compiled: bool) -> Columns:
     gradients = tensors["gradient"]
     found = moments([Reading.of(g) for g in gradients if g is not None], compiled)
     columns = Columns(found.keys, _scattered(found.values, gradients))
@@ -112,42 +114,44 @@ def _square_sum(tensors: list[Any], compiled: bool) -> Any:
 
 
 def _rows_of_variables(
-    observation: Observation, tensors: Mapping[str, list[Any]], own: Sequence[Moment], previous: Previous | None
-) -> dict[str, list[list[Measurable]]]:
-    """For the quantities that moments ask for, the tensor of each variable, with what it was in the step before."""
-    kept = {moment.quantity for moment in own if moment.previous}
-    rows: dict[str, list[list[Measurable]]] = {}
-    for quantity in {moment.quantity for moment in own}:
-        rows[quantity] = []
-        for row, (tensor, variable) in enumerate(zip(tensors[quantity], observation.variables, strict=True)):
-            before = None
-            if quantity in kept and previous is not None:
-                tensor = _dense(tensor, variable, quantity)
-                before = previous.exchange(quantity, row, tensor)
-            rows[quantity].append([] if tensor is None else [Measurable(Reading.of(tensor), variable.size, before)])
+    observation: Observation, quantity: str, *, tensors: list[Any], previous: Previous | None
+) -> list[list[Measurable]]:
+    """The tensor of each variable, with what it was in the step before if `previous` keeps that."""
+    rows = []
+    for row, (tensor, variable) in enumerate(zip(tensors, observation.variables, strict=True)):
+        before = None
+        if previous is not None:
+            # Of the variable's own shape, as a step can be compared with the next; zeros where there is none.
+            whole = tf.zeros_like(variable.before) if tensor is None else _whole(variable, quantity, tensor=tensor)
+            before = previous.exchange((quantity, row), whole)
+            tensor = None if tensor is None else whole
+        sparse = before is None and isinstance(getattr(variable, quantity, None), tf.IndexedSlices)
+        size = variable.size if sparse else None
+        rows.append([] if tensor is None else [Measurable(Reading.of(tensor), size, before)])
     return rows
 
 
-def _dense(tensor: Any, variable: VariableSeen, quantity: str) -> Any:
-    """A tensor of the variable's own shape, as a step can be compared with the next: zeros where there is none."""
-    if tensor is None:
-        return tf.zeros_like(variable.before)
-    sparse = getattr(variable, quantity) if quantity in ("gradient", "clipped") else tensor
-    return tf.convert_to_tensor(sparse)
+def _kept(moments: Sequence[Moment], previous: Previous | None) -> Previous | None:
+    return previous if any(moment.previous for moment in moments) else None
 
 
-def _rows_of_layers(outputs: list[list[Output]]) -> dict[str, list[list[Measurable]]]:
+def _whole(variable: VariableSeen, quantity: str, *, tensor: Any) -> Any:
+    """A tensor with the zeros that a sparse gradient leaves out."""
+    return tf.convert_to_tensor(getattr(variable, quantity) if quantity in ("gradient", "clipped") else tensor)
+
+
+def _rows_of_layers(outputs: list[list[Output]]) -> dict[Quantity, list[list[Measurable]]]:
     return {
         "activation": [[Measurable(part.activation) for part in parts] for parts in outputs],
         "signal": [[Measurable(part.signal) for part in parts if part.signal is not None] for parts in outputs],
     }
 
 
-def _with_own(columns: Columns, own: Sequence[Moment], rows: Mapping[str, list[list[Measurable]]]) -> Columns:
+def _joined(columns: Columns, own: Mapping[str, Any]) -> Columns:
+    """More columns beside those there are."""
     if not own:
         return columns
-    added = tf.stack([own_moment(moment, rows[moment.quantity]) for moment in own], axis=1)
-    return Columns((*columns.keys, *_keys(own)), tf.concat([columns.values, added], axis=1))
+    return Columns((*columns.keys, *own), tf.concat([columns.values, tf.stack(list(own.values()), axis=1)], axis=1))
 
 
 def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
@@ -164,7 +168,7 @@ def _scattered(rows: Any, present: list[Any], absent: float = _NAN) -> Any:
     return tf.gather(tf.concat([missing, rows], axis=0), positions)
 
 
-def _layers(observation: Observation, outputs: list[list[Output]], compiled: bool) -> Columns:
+def _layers(observation: Observation, outputs: list[list[Output]], *, compiled: bool) -> Columns:
     each = [(row, output) for row, parts in enumerate(outputs) for output in parts]
     signals = [(row, output.signal) for row, output in each if output.signal is not None]
     columns = [
@@ -185,8 +189,8 @@ def _by_layer(each: Columns, rows: list[int], layers: int) -> Any:
     merged = merge_rows(
         {key: each[key] for key in each.keys},
         ("largest",),
-        lambda values: tf.math.unsorted_segment_sum(values, rows, layers),
-        lambda values: tf.math.unsorted_segment_max(values, rows, layers),
+        add=lambda values: tf.math.unsorted_segment_sum(values, rows, layers),
+        most=lambda values: tf.math.unsorted_segment_max(values, rows, layers),
     )
     return _blank(tf.stack([merged[key] for key in each.keys], axis=1), set(range(layers)) - set(rows))
 

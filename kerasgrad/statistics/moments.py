@@ -90,11 +90,11 @@ def _joined(group: list[Reading], kind: Kind, compiled: bool) -> Any:
     width = int(group[0].tensor.shape[1:].num_elements())
     joined = Joined.of([tf.reshape(r.tensor, [-1, width]) for r in group])
     each = kind.careful(tf.cast(joined.rows, tf.float64), None) if compiled else kind.examples(joined.rows)
-    first = kind.table(merge_rows(each, kind.largest, joined.sum, joined.max))
+    first = kind.table(merge_rows(each, kind.largest, add=joined.sum, most=joined.max))
     return first if compiled else _checked(group, kind, first)
 
 
-def merge_rows(each: Named, largest: Collection[str], add: Callable[[Any], Any], most: Callable[[Any], Any]) -> Named:
+def merge_rows(each: Named, largest: Collection[str], *, add: Callable[[Any], Any], most: Callable[[Any], Any]) -> Named:
     """Merges rows: sums, of which one call does all, and largest magnitudes.
 
     Args:

@@ -35,23 +35,21 @@ class Previous:
 
     kept: dict[tuple[str, int], Any] = field(default_factory=dict)
 
-    def exchange(self, quantity: str, row: int, tensor: Any) -> Any:
+    def exchange(self, row: tuple[str, int], tensor: Any) -> Any:
         """Gives what was kept for a row and keeps a tensor in its place; zeros count for none.
 
         Args:
-            quantity: such as `"update"`.
-            row: of the variable.
+            row: the quantity, such as `"update"`, and the row of the variable.
             tensor: what to keep, of the same shape in each step.
 
         Returns:
             What was kept, zeros at first.
         """
-        key = quantity, row
-        if key not in self.kept:
+        if row not in self.kept:
             with tf.init_scope():  # outside the graph that is traced, so that all traces share it
-                self.kept[key] = tf.Variable(tf.zeros(tensor.shape, tensor.dtype), trainable=False)
-        before = tf.identity(self.kept[key])
-        self.kept[key].assign(tensor)
+                self.kept[row] = tf.Variable(tf.zeros(tensor.shape, tensor.dtype), trainable=False)
+        before = tf.identity(self.kept[row])
+        self.kept[row].assign(tensor)
         return before
 
 
@@ -89,12 +87,13 @@ def own_moment(moment: Moment, rows: Sequence[Sequence[Measurable]]) -> Any:
     """
     merge = tf.reduce_max if moment.merge == "max" else tf.reduce_sum
     nothing = tf.constant(_NAN, tf.float64)
-    found = [[_of_one(moment, one, merge) for one in row if not moment.previous or one.before is not None] for row in rows]
+    found = [[_of_one(moment, one) for one in row if not moment.previous or one.before is not None] for row in rows]
     merged = [merge(tf.stack(numbers)) if numbers else nothing for numbers in found]
     return tf.stack(merged) if merged else tf.zeros([0], tf.float64)
 
 
-def _of_one(moment: Moment, one: Measurable, merge: Any) -> Any:
+def _of_one(moment: Moment, one: Measurable) -> Any:
+    merge = tf.reduce_max if moment.merge == "max" else tf.reduce_sum
     tensors = [one.reading.tensor, one.before] if moment.previous else [one.reading.tensor]
     entries = tf.cast(_entries(moment, *(tf.cast(tensor, tf.float64) for tensor in tensors)), tf.float64)
     neutral = tf.constant(float("-inf") if moment.merge == "max" else 0.0, tf.float64)

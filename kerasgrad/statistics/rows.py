@@ -21,7 +21,7 @@ Moments = dict[str, Any]
 _NORMS = tuple(moment.key for moment in NORMS)
 
 
-def merge_replicas(name: str, values: Any, merges: Mapping[str, Merge]) -> Any:
+def merge_replicas(name: str, values: Any, *, merges: Mapping[str, Merge]) -> Any:
     """Adds up what the replicas of a strategy saw.
 
     Args:
@@ -72,7 +72,7 @@ class Table:
         return {"variable": self.variable, "layer": self.layer, "overall": self.overall}[rows]
 
 
-def tabulate(raws: Sequence[Mapping[str, Any]], owners: NDArray[np.int64], merges: Mapping[str, Merge]) -> Table:
+def tabulate(raws: Sequence[Mapping[str, Any]], *, owners: NDArray[np.int64], merges: Mapping[str, Merge]) -> Table:
     """Puts the moments of some samples together by row.
 
     Args:

@@ -76,6 +76,7 @@ class Rows:
         not_examined: why something has no numbers, by path.
         output: path of the layer that gives the model's output, the last that was called; `""` if it has no row.
         losses: how many losses the step differentiates, each for variables of its own.
+        stale: layers of which `trainable` does not say what Keras does, see `moments.stale`.
     """
 
     layers: dict[int, int] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class Rows:
     not_examined: dict[str, str] = field(default_factory=dict)
     output: str = ""
     losses: int = 1
+    stale: dict[str, list[str]] = field(default_factory=dict)
     fixed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 

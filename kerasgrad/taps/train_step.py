@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.observation import Observation
-from kerasgrad.taps import seams
+from kerasgrad.taps import moments, seams
 from kerasgrad.taps.collector import Collector, Rows
 from kerasgrad.taps.reading import SCOPE, examples
 
@@ -32,6 +32,7 @@ class WatchedStep:
         model: the model.
         beneath: the function that it stands for: the model's own, or another monitor's watched step.
         train_step: the wrapped `train_step`, so that another monitor can wrap it again.
+        function: the watched twin of the model's own train function.
         rows: the model's rows, known after the first step.
         failures: what went wrong in the taps; the step itself then runs as if they were not there.
         receive: is handed what was measured, `[replicas, entries]`, and the rows after each step.
@@ -52,6 +53,8 @@ class WatchedStep:
     may_be_odd: Callable[[], bool] | None = None
     failures: list[Exception] = field(default_factory=list)
     traced: bool = False
+    _flags: moments.Flags = field(default_factory=list)
+    _ready: dict[int, Any] = field(default_factory=dict)  # the model's own graphs that have a twin, by id
 
     @property
     def plain(self) -> Callable[..., Any]:
@@ -61,8 +64,37 @@ class WatchedStep:
     def __call__(self, iterator: Any) -> Any:
         """Runs the step. If it cannot be built, the model's own runs in its place."""
         self.model.train_function = self.plain
+        iterator, first = seams.settled(iterator)
+        program = moments.traced(self.model, self.plain, iterator, first)
         if not self.wanted(iterator):
             return self.beneath(iterator)
+        if program is not None and id(program) not in self._ready:
+            try:
+                self._trace(program, iterator, first)
+            except Exception as error:
+                self.on_failure(error)
+                return self.beneath(iterator)
+        return self._run(iterator)
+
+    def _trace(self, program: Any, iterator: Any, first: Any) -> None:
+        """Traces the twin in the Python state in which the model's own graph was traced."""
+
+        def retrace() -> Any:
+            return seams.traced(moments.another(self.model), iterator, first)
+
+        with moments.like(self.model, program, retrace), seams.installed():
+            self._note_flags()
+            seams.traced(self.function, iterator, first)
+        self._ready[id(program)] = program
+        self.traced = True
+
+    def _note_flags(self) -> None:
+        """Keeps what `trainable` says while the step is traced, for all monitors: what it says later changes nothing."""
+        self._flags = moments.flags(self.model)
+        if isinstance(self.beneath, WatchedStep):
+            self.beneath._note_flags()
+
+    def _run(self, iterator: Any) -> Any:
         try:
             with seams.installed():
                 outputs = self.function(iterator)
@@ -88,6 +120,7 @@ class WatchedStep:
         if self.failures:
             self.on_failure(self.failures[0])
         else:
+            self.rows.stale = moments.stale(self.model, self._flags)
             self.receive(outputs[_MEASURED], self.rows)
         logs = outputs[_LOGS]
         return self.beneath.unpack(logs) if isinstance(self.beneath, WatchedStep) else logs
@@ -138,7 +171,6 @@ def watch(
     beneath = model.train_function
     original = beneath.train_step if isinstance(beneath, WatchedStep) else model.train_step
     rows, failures = Rows(), list[Exception]()
-    _build_optimizer(model)
 
     step = observed(original, model, measure, selected, rows, failures, activations)
 
@@ -146,16 +178,7 @@ def watch(
         logs, measured = step(*args, **kwargs)
         return {_LOGS: logs, _MEASURED: measured}
 
-    kept = model.__dict__.get("train_step")
-    model.__dict__["train_step"] = train_step
-    try:
-        model.make_train_function(force=True)
-        function = model.train_function
-    finally:
-        del model.__dict__["train_step"]
-        if kept is not None:
-            model.__dict__["train_step"] = kept
-        model.train_function = beneath
+    function = moments.another(model, train_step)
     return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, expected, may_be_odd, failures)
 
 
@@ -195,13 +218,6 @@ def observed(
         return outputs, measured
 
     return run
-
-
-def _build_optimizer(model: keras.Model) -> None:
-    """Makes the optimizer's variables now, as Keras would inside the step: a trace that fails would leave them half made."""
-    optimizer = model.optimizer
-    if optimizer is not None and not optimizer.built and model.built and model.distribute_strategy.num_replicas_in_sync == 1:
-        optimizer.build(model.trainable_variables)
 
 
 def _slotted(measured: Any) -> Any:

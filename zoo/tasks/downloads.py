@@ -30,6 +30,16 @@ def mnist() -> Split:
     return _images("mnist")
 
 
+def mnist_sequence() -> Split:
+    """MNIST read pixel by pixel: `x` float32 `[examples, 784 steps, 1]`. Else as `mnist`.
+
+    References:
+        Le, Jaitly & Hinton 2015, A simple way to initialize recurrent networks of rectified linear units, section 4.2.
+    """
+    (x, y), (x_test, y_test) = mnist()
+    return (x.reshape(-1, 784, 1), y), (x_test.reshape(-1, 784, 1), y_test)
+
+
 def fashion_mnist() -> Split:
     """Fashion-MNIST: 60,000 and 10,000 images of clothes. Else as `mnist`.
 
@@ -77,7 +87,7 @@ def shakespeare(length: int = 64, *, examples: int = 8000, seed: int = 0) -> Spl
 
         return Path(keras.utils.get_file("shakespeare.txt", SHAKESPEARE))
 
-    text = np.frombuffer(_get("shakespeare.txt", download).read_bytes(), np.uint8)
+    text = np.frombuffer(get("shakespeare.txt", download).read_bytes(), np.uint8)
     codes = np.searchsorted(np.unique(text), text)
     rng, border = np.random.default_rng(seed), len(text) * 9 // 10
     held_out = examples // 5
@@ -92,7 +102,7 @@ def _images(name: str) -> Split:
 
         return getattr(keras.datasets, name).load_data()
 
-    found = _get(f"{name}.npz", download)
+    found = get(f"{name}.npz", download)
     if isinstance(found, Path):
         with np.load(found) as arrays:
             found = tuple((arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test"))
@@ -103,8 +113,12 @@ def _images(name: str) -> Split:
     return (x, y.reshape(-1).astype(np.int64)), (x_test, y_test.reshape(-1).astype(np.int64))
 
 
-def _get(file: str, download: Callable[[], Any]) -> Any:
-    """The file in the folder if it is there, otherwise what the download gives."""
+def get(file: str, download: Callable[[], Any]) -> Any:
+    """The file in the folder if it is there, otherwise what the download gives.
+
+    Raises:
+        FileNotFoundError: there is no such file, and the download fails; the message says both ways out.
+    """
     folder = os.environ.get(FOLDER)
     if folder and (path := Path(folder) / file).is_file():
         return path

@@ -80,9 +80,18 @@ def installed() -> Iterator[None]:
 def _install() -> None:
     _wrap(keras.Layer, "__call__", _layer_call)
     _wrap(tf.GradientTape, "gradient", _tape_gradient)
-    for optimizer in (keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer):
+    for optimizer in _with_an_apply(keras.optimizers.Optimizer):
         _wrap(optimizer, "apply", _optimizer_apply)
     _wrap(tf.distribute.Strategy, "run", _strategy_run)
+
+
+def _with_an_apply(base: type) -> Iterator[type]:
+    """The class and those made of it, by whomever, that have an `apply` of their own."""
+    found: list[type] = [base]
+    for kind in found:  # grows while it is read
+        made: list[type] = kind.__subclasses__()
+        found += [one for one in made if one not in found]
+    return (kind for kind in found if kind is base or "apply" in vars(kind))
 
 
 def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
@@ -142,33 +151,3 @@ def _strategy_run(
         return listener.on_run(functools.partial(run, **more), strategy, fn, args, kwargs)
 
     return _tell(original, strategy, say, fn, args, kwargs, **more)
-
-
-def is_traced(function: Any) -> bool:
-    """Whether a function was made by `tf.function`."""
-    return isinstance(function, tf.types.experimental.PolymorphicFunction)
-
-
-def converted(function: Callable[..., Any], by_default: bool = True) -> Callable[..., Any]:
-    """A Python function as AutoGraph makes it where it is on; `by_default` says what holds where nothing is said."""
-    autograph = tf.__internal__.autograph
-    return autograph.tf_convert(function, autograph.control_status_ctx(), by_default)  # type: ignore[no-any-return]
-
-
-def traced_like(function: Any, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    """A traced function with the settings of another, around the Python function of that one.
-
-    Args:
-        function: made by `tf.function`.
-        make: from its Python function to the one that is to be traced.
-
-    Returns:
-        The function. AutoGraph rewrites the inner one as it was asked to, and nothing around it.
-    """
-    inner = function.python_function
-    if function._autograph:
-        inner = converted(inner)
-    signature, compiled = function.input_signature, function._jit_compile
-    return tf.function(  # type: ignore[no-any-return]
-        make(inner), input_signature=signature, autograph=False, jit_compile=compiled, reduce_retracing=True
-    )
