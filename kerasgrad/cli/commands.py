@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasgrad.catalogue import FOLDER
+from kerasgrad.events.format import FOLDER
 from kerasgrad.cli.places import one_run, runs_at
 
 if TYPE_CHECKING:

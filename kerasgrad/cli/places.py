@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kerasgrad.catalogue import FOLDER
+from kerasgrad.events.format import FOLDER
 from kerasgrad.events import directory
 
 NEAR = 0.6

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasgrad.catalogue import Statistic
 from kerasgrad.monitoring.overhead import Overhead
-from kerasgrad.run import Schema
+from kerasgrad.run import Facts, Schema
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.outputs import watched
 from kerasgrad.taps import seams
@@ -66,7 +66,7 @@ def check_choice(model: keras.Model, selected: Callable[[keras.Layer, str], bool
         raise ValueError(f"`layers` matches no layer of the model. Some that it has: {near}. Received: layers={choice!r}")
 
 
-def settings(model: keras.Model) -> dict[str, Any]:
+def settings(model: keras.Model) -> Facts:
     """Versions, and how the model is trained; one with a loop of its own may have no optimizer."""
     optimizer = getattr(model, "optimizer", None)
     return {
@@ -92,7 +92,7 @@ def _is_penalised(model: keras.Model) -> bool:
     return bool(decay) or any(variable.regularizer is not None for variable in model.trainable_variables)
 
 
-def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
+def of_watching(overhead: Overhead, rows: Rows) -> Facts:
     """What watching cost so far, and what it could not see."""
     return {
         "samples": overhead.samples,

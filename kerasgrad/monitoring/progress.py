@@ -12,14 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerasgrad.run import Run
+from kerasgrad.run import Facts, Run
 from kerasgrad.taps.gradients import without_scaling
 
 EPOCHS_KEPT = 256
 """Epochs of which a run keeps the logs; beyond, every second one between the first and the last is dropped."""
 
 
-def aims(model: keras.Model) -> dict[str, Any]:
+def aims(model: keras.Model) -> Facts:
     """What is trained against what, as facts of a run.
 
     Args:
@@ -27,7 +27,7 @@ def aims(model: keras.Model) -> dict[str, Any]:
 
     Returns:
         `loss_function`, its name in snake case or `""` if there is none or several; `from_logits`; `clipping`, the
-        optimizer's settings that are on; `normalised_by_batch`, paths of its BatchNormalization layers in training.
+        optimizer's settings that are on; `batch_normalised`, whether a BatchNormalization layer of it is trained.
     """
     optimizer = without_scaling(getattr(model, "optimizer", None))
     clipping = {name: getattr(optimizer, name, None) for name in ("clipnorm", "clipvalue", "global_clipnorm")}

@@ -176,9 +176,8 @@ class Session:
 
     def last_words(self) -> str:
         """What is said when a training has ended: how much was seen, and where it can be looked at."""
-        return progress.said_at_end(
-            self._recorder.run if self._recorder else None, self.position.step, self.settings.log_dir
-        )
+        run = self._recorder.run if self._recorder else None
+        return progress.said_at_end(run, self.position.step, log_dir=self.settings.log_dir)
 
     def fail(self, error: Exception) -> None:
         """Gives up watching, says so once, and lets the training go on."""

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasgrad.catalogue import FOLDER
 from kerasgrad.run import Run
 from kerasgrad.views import beside, cells, text
 from kerasgrad.views.writing import filled, width
@@ -257,8 +256,7 @@ def _until(name: str, run: Run, step: int) -> Run:
 
 def _name(run: Run) -> str:
     """Where it is, or what it is a run of."""
-    directory = Path(str(run.facts.get("directory") or ""))
-    where = directory.parent if directory.name == FOLDER else directory
+    where = Path(run.facts.get("directory") or "").parent  # its folder is always called the same
     return str(where if where.parts else run.facts.get("model") or "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ def _kept(count: int) -> list[int]:
 
 def _facts(run: Run) -> str:
     wanted = ("kerasgrad", "keras", "tensorflow", "optimizer", "precision", "parameters", "directory")
-    return ", ".join(f"{name} {run.facts[name]}" for name in wanted if run.facts.get(name) is not None)
+    facts: Mapping[str, object] = run.facts
+    return ", ".join(f"{name} {facts[name]}" for name in wanted if facts.get(name) is not None)
 
 
 def _findings(diagnosis: Diagnosis | None) -> str:
