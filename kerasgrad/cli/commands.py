@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasgrad.events.format import FOLDER
 from kerasgrad.cli.places import one_run, runs_at
+from kerasgrad.events.format import FOLDER
 
 if TYPE_CHECKING:
     from kerasgrad.finding import Diagnosis

@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kerasgrad.events.format import FOLDER
 from kerasgrad.events import directory
+from kerasgrad.events.format import FOLDER
 
 NEAR = 0.6
 """How alike two names must be for one to be meant by the other, as in `difflib`."""
