@@ -81,6 +81,13 @@ def test_the_flow_figure_has_the_runs_numbers() -> None:
     figure.savefig(io.BytesIO())  # the names draw too
 
 
+@pytest.mark.parametrize(("batches", "end"), [(64, 64), (None, 11), (3, 11)])
+def test_a_map_ends_where_the_training_ended(batches: int | None, end: int) -> None:
+    run = recorded()
+    run.facts["batches"] = batches
+    assert run.steps[-1] == 10 and views.flow(run).axes[0].get_xlim() == (0, end)
+
+
 def test_the_other_figures_draw_what_they_say() -> None:
     run, healthy = recorded(), recorded(9, ("a", "b", "c", "d", "e"))
     profile = views.depth_profile(run, step=5, baseline=healthy)

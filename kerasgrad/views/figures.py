@@ -165,9 +165,9 @@ def through_time(run: Run, layer: str | None = None) -> Any:
 def _heat(axes: Any, run: Run, values: Any, bad: Any, logarithmic: bool, label: str) -> None:
     """Rows by steps, the first row on top: what is no number in one colour, what was not examined in another."""
     low, high = cells.span(values, logarithmic)
-    # A sample holds until the next one; the last one for as long as the one before it.
+    # A sample holds until the next one; the last one until the training ended.
     steps = run.steps.astype(np.float64)
-    edges = np.append(steps, steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1.0))
+    edges = np.append(steps, max(steps[-1] + 1, float(run.facts.get("batches") or 0)))
     rows = np.arange(values.shape[1] + 1) - 0.5
     axes.set_facecolor(NOT_EXAMINED)
     mesh = axes.pcolormesh(edges, rows, _shown(values, bad, logarithmic, low).T, vmin=low, vmax=high, cmap="viridis")

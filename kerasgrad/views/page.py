@@ -17,6 +17,12 @@ from kerasgrad.views.labels import labels
 from kerasgrad.views.writing import harmless
 
 _FILES = Path(__file__).parent
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; form-action 'none'; "
+    "base-uri 'none'"
+)
+"""What a browser lets the page do: draw, and ask or tell nobody anything."""
+
 MOST_LAYERS = 60
 """Rows of a notebook's table; of deeper models the first and the last half of these."""
 
@@ -44,6 +50,7 @@ def page(run: Run, diagnosis: Diagnosis | None = None) -> str:
     data = json.dumps(list(figures.values()), allow_nan=False).replace("<", "\\u003c")
     return (
         "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8>"
+        f'<meta http-equiv=Content-Security-Policy content="{POLICY}">'
         "<meta name=viewport content='width=device-width, initial-scale=1'>"
         f"<title>{_escape(run.facts.get('model', 'model'))}: gradient flow</title>"
         f"<style>{(_FILES / 'page.css').read_text(encoding='utf-8')}</style></head>\n<body>"
