@@ -46,7 +46,9 @@ def lru(
     """
     at_least(1, depth=depth, width=width, units=units)
     inputs = layers.Input(input_shape, name="input", dtype="float32" if vocabulary is None else "int32")
-    entry = layers.Dense(width, name="entry") if vocabulary is None else layers.Embedding(vocabulary, width, name="embedding")
+    entry = (
+        layers.Dense(width, name="entry") if vocabulary is None else layers.Embedding(vocabulary, width, name="embedding")
+    )
     x = entry(inputs)
     for number in range(1, depth + 1):
         label = f"block{number}"
