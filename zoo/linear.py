@@ -13,8 +13,8 @@ from keras import ops
 class LinearRecurrentUnit(keras.layers.Layer):
     """`h_t = lambda * h_(t-1) + gamma * B x_t`, `y_t = Re(C h_t) + D * x_t`, all steps at once by a scan.
 
-    `|lambda| = exp(-exp(nu))` begins uniform on the ring between two radii, and `gamma = sqrt(1 - |lambda|^2)` keeps the state
-    as large as its input. dL/dh_0 is lambda^T of dL/dh_T: the radii say how far the layer can look back.
+    `|lambda| = exp(-exp(nu))` begins uniform on the ring between two radii, and `gamma = sqrt(1 - |lambda|^2)` keeps the
+    state as large as its input. dL/dh_0 is lambda^T of dL/dh_T: the radii say how far the layer can look back.
 
     Args:
         units: complex numbers of the state.
@@ -65,8 +65,8 @@ class LinearRecurrentUnit(keras.layers.Layer):
     def call(self, x: Any) -> Any:
         """Runs over all steps."""
         radius, angle = ops.exp(-ops.exp(self.nu)), ops.exp(self.angle)
-        driven = [ops.exp(self.gamma) * ops.matmul(x, kernel) for kernel in (self.entering[0], self.entering[1])]
-        real, imaginary = scanned(*driven, radius * ops.cos(angle), radius * ops.sin(angle))
+        driven = [ops.exp(self.gamma) * ops.matmul(x, self.entering[part]) for part in (0, 1)]
+        real, imaginary = scanned(driven[0], driven[1], radius * ops.cos(angle), radius * ops.sin(angle))
         return ops.matmul(real, self.leaving[0]) - ops.matmul(imaginary, self.leaving[1]) + self.past * x
 
     def compute_output_shape(self, shape: Any) -> Any:
@@ -75,14 +75,15 @@ class LinearRecurrentUnit(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """For saving."""
-        return super().get_config() | {"units": self.units, "radii": self.radii}
+        own: dict[str, Any] = super().get_config()
+        return own | {"units": self.units, "radii": self.radii}
 
 
 def scanned(real: Any, imaginary: Any, factor: Any, turned: Any) -> tuple[Any, Any]:
     """`h_t = lambda * h_(t-1) + u_t` for all t, by doubling: after k rounds `h_t` holds what the last `2^k` steps left.
 
-    It is the associative scan of Hillis & Steele 1986. `keras.ops.associative_scan` needs a known number of examples, which a
-    functional model in TensorFlow does not have; and here one factor holds for all steps, so that only its powers are needed.
+    It is the associative scan of Hillis & Steele 1986. `keras.ops.associative_scan` needs a known number of examples, which
+    a functional model in TensorFlow does not have; and here one factor holds for all steps, so that its powers are enough.
 
     Args:
         real: real part of u, `[examples, steps, units]`; the number of steps is known.

@@ -35,12 +35,12 @@ DEEPEST = 100_000
 """Calls within calls that Python allows while a model is put together."""
 
 
-def assemble(inputs: Any, outputs: Any, name: str) -> keras.Model:
+def assemble(inputs: Any, outputs: Any, name: str, *, kind: type[keras.Model] = keras.Model) -> keras.Model:
     """The functional model between them, however deep: Keras walks back through it by recursion, which Python ends early."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, DEEPEST))
     try:
-        return keras.Model(inputs, outputs, name=name)
+        return kind(inputs, outputs, name=name)
     finally:
         sys.setrecursionlimit(limit)
 

@@ -83,6 +83,27 @@ def _pixels(model: str, note: str, target: Target | None = None, **overrides: An
     )  # fmt: skip
 
 
+def _gan(model: str, note: str) -> Training:
+    adam = _optimizer("Adam", 1e-3, beta_1=0.5)
+    return Training(
+        model, "gaussians", {"width": 128}, {"examples": 20_000}, adam, batch=256, epochs=60, loss=None, metrics=(),
+        score="near", seeds=THREE, note=note,
+    )  # fmt: skip
+
+
+def _small_batch(model: str, note: str) -> Training:
+    return Training(
+        model, "digits", {"depth": 10}, {}, _optimizer("Adam", 1e-3), batch=2, epochs=5, seeds=THREE, note=note
+    )  # fmt: skip
+
+
+def _bandit(model: str, note: str) -> Training:
+    return Training(
+        model, "bandit", {}, {"offset": 3.0}, _optimizer("Adam", 3e-3), batch=64, epochs=20, loss=None, metrics=(),
+        score="reward", seeds=THREE, note=note,
+    )  # fmt: skip
+
+
 IOU: Options = {
     "class_name": "IoU",
     "config": {"num_classes": 2, "target_class_ids": [1], "sparse_y_pred": False, "name": "intersection_over_union"},
@@ -124,6 +145,25 @@ TRAININGS: Mapping[str, Training] = {
     "lstm.mnist_sequence": _pixels("lstm.last", "one LSTM layer as Keras makes it (TCN: 87.2 %)"),
     "lstm.chrono.mnist_sequence": _pixels(
         "lstm.chrono", "gates that begin open", Target(0.95, "Tallec & Ollivier 2018 is for other tasks; ours")
+    ),
+    "lru.mnist_sequence": Training(
+        "lru.long", "mnist_sequence",
+        {"input_shape": (784, 1), "depth": 2, "width": 64, "units": 64, "outputs": 10, "output_activation": "softmax",
+         "radii": (0.9, 0.999)},
+        {}, _optimizer("AdamW", 2e-3, weight_decay=0.01), "one_cycle", target=Target(0.97, "Orvieto et al. 2023, table 1"),
+        note="linear recurrent units",
+    ),
+    "gan.non_saturating.gaussians": _gan("gan.non_saturating", "the loss that everybody takes"),
+    "gan.saturating.gaussians": _gan("gan.saturating", "its gradient is lost where the discriminator is sure"),
+    "plain.batch_norm.small_batch": _small_batch("plain.batch_norm", "two examples have no statistics"),
+    "plain.layer_norm.small_batch": _small_batch("plain.layer_norm", "each example has its own"),
+    "plain.group_norm.small_batch": _small_batch("plain.group_norm", "each example has its own, in groups"),
+    "policy.relu.bandit": _bandit("policy.relu", "REINFORCE with a baseline"),
+    "policy.no_baseline.bandit": _bandit("policy.no_baseline", "scattered more, by an offset of the rewards"),
+    "policy.sigmoid.bandit": _bandit("policy.sigmoid", "ten sigmoid layers: the policy never looks at the context"),
+    "densenet.bottleneck.cifar10": _cifar(
+        "densenet.bottleneck", "DenseNet-BC of 40 layers",
+        Target(0.84, "Huang et al. 2017: 95.5 % (100 layers, 300 epochs)"), epochs=15, depth=40,
     ),
     "resnet.deep.cifar10": _cifar("resnet.cifar", "ResNet-56 of 8 channels", None, epochs=15, depth=56, width=8),
     "resnet.no_shortcut.deep.cifar10": _cifar(
