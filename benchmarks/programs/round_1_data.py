@@ -28,12 +28,10 @@ def energy(n=1200, seed=0):
     return split(x, y.astype("float32"))
 
 
-def first_symbol(n, T, seed=0):
+def first_steps(n, T, seed=0):
     r = np.random.RandomState(seed)
-    x = r.randint(4, 10, (n, T))
-    y = r.randint(0, 4, n)
-    x[:, 0] = y
-    return x, y
+    x = r.randn(n, T, 2).astype("float32")
+    return x, (x[:, 0, 0] + x[:, 1, 1] > 0).astype("int64")
 
 
 def pairs(y, n, seed=0):
@@ -76,12 +74,12 @@ def mnist_of(classes, per_class, start=20000):
     return split(x[: per_class * len(classes)], y[: per_class * len(classes)])
 
 
-def pretrained_base(seed=0):
+def pretrained_base(act="relu"):
     "a CNN that has learnt the digits 0 to 4 in 0..1, without its head"
     a, b, _, _ = mnist_of((0, 1, 2, 3, 4), 500, start=0)
     base = keras.Sequential(
-        [keras.Input((28, 28, 1)), L.Conv2D(8, 5, strides=2, activation="relu"), L.Conv2D(16, 3, strides=2, activation="relu")]
-        + [L.Flatten(), L.Dense(32, "relu")]
+        [keras.Input((28, 28, 1)), L.Conv2D(8, 5, strides=2, activation=act), L.Conv2D(16, 3, strides=2, activation=act)]
+        + [L.Flatten(), L.Dense(32, act)]
     )
     m = keras.Sequential([keras.Input((28, 28, 1)), base, L.Dense(5, "softmax")])
     m.compile(keras.optimizers.Adam(0.002), "sparse_categorical_crossentropy")
