@@ -51,8 +51,8 @@ class Training:
         loop: the whole training with a driver.
         held: what else moves, by name: models, layers, optimizers, variables, or functions that give an array. The model and
             its optimizer are always held.
-        moves_otherwise: whether weights move outside of steps too, as when a callback writes them, so that the updates of
-            the steps cannot add up to the whole way.
+        moves_otherwise: whether weights move without a gradient too, as when a callback or a moving average writes them, so
+            that the updates cannot add up to the whole way.
     """
 
     model: keras.Model | Callable[[], keras.Model]
@@ -73,14 +73,18 @@ class Training:
         optimizer = getattr(model, "optimizer", None)
         return {**held, "optimizer": optimizer} if isinstance(optimizer, keras.optimizers.Optimizer) else held
 
-    def values(self) -> dict[str, Array]:
-        """Everything that can be compared: weights, states of optimizers, seeds and metrics, numbers kept in Python."""
-        found: dict[str, Array] = {}
+    def values(self) -> dict[str, list[tuple[str, Array]]]:
+        """Everything that can be compared: weights, states of optimizers, seeds and metrics, numbers kept in Python.
+
+        Returns:
+            Path and value of each variable, by what holds it.
+        """
+        found: dict[str, list[tuple[str, Array]]] = {}
         for name, thing in self.everything().items():
             if not isinstance(thing, tf.Variable | keras.Variable) and not hasattr(thing, "variables"):
-                found[name] = np.asarray(thing())
+                found[name] = [("", np.asarray(thing()))]
             else:
-                found |= {f"{name}[{i}] {_path(v)}": _numbers(v) for i, v in enumerate(_variables_of(thing))}
+                found[name] = [(_path(v), _numbers(v)) for v in _variables_of(thing)]
         return found
 
     def trainables(self) -> dict[int, tuple[str, Array]]:

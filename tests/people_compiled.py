@@ -17,13 +17,13 @@ EXTRA: dict[str, dict[str, Any]] = {"SGD": {"momentum": 0.9, "nesterov": True}, 
 EXTRA |= {"RMSprop": {"centered": True, "momentum": 0.5}, "AdamW": {"weight_decay": 0.01}}
 
 
-EXTRA |= {"LossScaleOptimizer": {"inner_optimizer": optimizers.Adam()}}
 EXTRA |= {"MultiOptimizer": {"optimizer_map": lambda v: optimizers.Adam() if "bias" in v.path else optimizers.SGD(0.1)}}
 
 
 def _optimizer(name: str, seed: int) -> Training:
     """A plain net under one of Keras' optimizers."""
-    given = EXTRA.get(name, {})
+    inner = {"inner_optimizer": optimizers.Adam()} if name == "LossScaleOptimizer" else {}
+    given = EXTRA.get(name, inner)
     return fitted(classifier(getattr(optimizers, name)(**given)), *table(seed))
 
 

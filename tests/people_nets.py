@@ -165,7 +165,9 @@ def byol_whose_teacher_is_trainable(seed: int) -> Training:
     """Nobody has set `teacher.trainable = False`, and the tape leaves it out."""
     model = Teacher()
     model.compile("adam")
-    return fits(model, seed)
+    training = fits(model, seed)
+    training.moves_otherwise = True
+    return training
 
 
 @fast_program

@@ -117,7 +117,9 @@ def _diffusion(source: str, seed: int) -> Training:
     model = Diffusion(source)
     model.normalizer.adapt(table(seed)[0])
     model.compile(keras.optimizers.AdamW(1e-3))
-    return fits(model, seed)
+    training = fits(model, seed)
+    training.moves_otherwise = True
+    return training
 
 
 @program
