@@ -34,6 +34,15 @@ def first_steps(n, T, seed=0):
     return x, (x[:, 0, 0] + x[:, 1, 1] > 0).astype("int64")
 
 
+def half_sure(n, seed=0):
+    "two classes by a plane; of the labels to learn from one in five is wrong, of those to test on none"
+    r = np.random.RandomState(seed)
+    x = r.randn(n, 6).astype("float32")
+    y = (x @ r.randn(6) > 0).astype("int64")
+    a, b, c, d = split(x, y)
+    return a, np.where(r.rand(len(b)) < 0.2, 1 - b, b), c, d
+
+
 def pairs(y, n, seed=0):
     "pairs of row numbers, half of the same class, and some of them the same row twice"
     r = np.random.RandomState(seed)

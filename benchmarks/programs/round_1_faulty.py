@@ -107,12 +107,14 @@ class Accumulated(keras.Model):
         for t, g in zip(s.sums, tape.gradient(loss, s.trainable_variables)):
             t.assign_add(g)
         s.count.assign_add(1)
-        if s.count % 4 == 0:
-            s.optimizer.apply_gradients([(t / 4.0, v) for t, v in zip(s.sums, s.trainable_variables)])
-            if s.reset:
-                for t in s.sums:
-                    t.assign(tf.zeros_like(t))
+        tf.cond(s.count % 4 == 0, s.update, lambda: None)
         return {"loss": loss}
+
+    def update(s):
+        s.optimizer.apply_gradients([(t / 4.0, v) for t, v in zip(s.sums, s.trainable_variables)])
+        if s.reset:
+            for t in s.sums:
+                t.assign(tf.zeros_like(t))
 
 
 @accept(
@@ -132,16 +134,16 @@ def f_sums_never_reset(cb, twin=False):
     return acc(m.predict(c, verbose=0), d)
 
 
-@accept(["inputs not scaled", "a frozen base fed with numbers of another scale than it was trained on"], "unscaled_inputs", "saturated_units")
+@accept(["inputs not scaled", "a frozen base fed with numbers of another scale than it was trained on"], "unscaled_inputs")
 @sick("frozen base, other preprocessing")
 def f_transfer_other_scale(cb, twin=False):
-    "A tanh base trained on pixels in 0..1 is frozen and then fed pixels in 0..255. Mended: divided by 255."
-    base = pretrained_base(act="tanh")
+    "A base trained on pixels in 0..1 is frozen and then fed pixels in 0..255; the head learns by SGD. Mended: divided by 255."
+    base = pretrained_base()
     a, b, c, d = mnist_of((5, 6, 7, 8, 9), 700)
     k = 1.0 if twin else 255.0
     base.trainable = False
-    m = keras.Sequential([keras.Input((28, 28, 1)), base, L.Dense(5, "softmax")])
-    m.compile(keras.optimizers.Adam(0.002), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    m = keras.Sequential([keras.Input((28, 28, 1)), base, L.Dense(32, "relu"), L.Dense(5, "softmax")])
+    m.compile(keras.optimizers.SGD(0.05, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     m.fit(a * k, b, epochs=8, batch_size=32, verbose=0, callbacks=cb)
     return acc(m.predict(c * k, verbose=0), d)
 
@@ -294,11 +296,11 @@ def f_prices_sgd(cb, twin=False):
 )  # fmt: skip
 @sick("labels -1 / +1 for binary cross-entropy")
 def f_labels_minus_one(cb, twin=False):
-    "SVM labels with a sigmoid and binary_crossentropy, classes in the ratio 1 to 2: it says no to all. Mended: 0 and 1."
-    a, b, c, d = sk("breast_cancer")
-    m = dense(16, 16, 1, inp=30, last="sigmoid")
+    "SVM labels with a sigmoid and binary_crossentropy, one label in five wrong: it says no to nearly all. Mended: 0 and 1."
+    a, b, c, d = half_sure(1600)
+    m = dense(16, 16, 1, inp=6, last="sigmoid")
     m.compile("adam", "binary_crossentropy", metrics=["accuracy"])
-    m.fit(a, (b if twin else 2.0 * b - 1).astype("float32"), epochs=25, batch_size=32, verbose=0, callbacks=cb)
+    m.fit(a, (b if twin else 2.0 * b - 1).astype("float32"), epochs=12, batch_size=32, verbose=0, callbacks=cb)
     return acc(m.predict(c, verbose=0), d)
 
 
@@ -320,7 +322,7 @@ def f_siamese_sqrt(cb, twin=False):
     i, j, same = pairs(b, 2500)
     p, q, test = pairs(d, 600)
     m = Siamese(1e-6 if twin else 0.0)
-    m.compile("adam", lambda y, t: ops.mean(y * t**2 + (1 - y) * ops.maximum(1.5 - t, 0) ** 2))
+    m.compile("adam", lambda y, t: ops.mean(y * t + (1 - y) * ops.maximum(1.5 - t, 0)))
     m.fit((a[i], a[j]), same[:, None], epochs=8, batch_size=32, verbose=0, callbacks=cb)
     return bal(-m.predict((c[p], c[q]), verbose=0), test)
 
