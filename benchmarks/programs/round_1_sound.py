@@ -318,9 +318,11 @@ def s_early_stopping_noisy(cb):
 def s_imdb_cnn(cb):
     "Real reviews, a text CNN with dropout, stopped after three epochs, as one should with so few of them."
     z = np.load(SD + "imdb_200.npz")
-    rows = np.split(z["tokens"][: z["sizes"][:4000].astype(int).sum()], np.cumsum(z["sizes"][:3999].astype(int)))
-    x = keras.utils.pad_sequences(rows, 120, padding="post", truncating="post")
-    y = z["y"][:4000].astype("int64")
+    ends = np.cumsum(z["sizes"].astype(int))
+    chosen = np.random.RandomState(0).permutation(len(ends))[:4000]
+    rows = np.split(z["tokens"], ends[:-1])
+    x = keras.utils.pad_sequences([rows[k] for k in chosen], 120, padding="post", truncating="post")
+    y = z["y"][chosen].astype("int64")
     m = keras.Sequential([keras.Input((x.shape[1],)), L.Embedding(int(x.max()) + 1, 24), L.Dropout(0.3), L.Conv1D(32, 5, activation="relu")])
     m.add(L.GlobalMaxPooling1D())
     m.add(L.Dense(1, "sigmoid"))
