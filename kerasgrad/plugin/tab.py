@@ -24,7 +24,7 @@ from werkzeug import wrappers
 from kerasgrad import catalogue
 from kerasgrad.events import format
 from kerasgrad.plugin.source import NotServedError, Source, Table
-from kerasgrad.views import cells, vendor
+from kerasgrad.views import heatmap_cells, vendor
 
 STATIC = "/static/"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
@@ -73,8 +73,8 @@ class GradientFlow(base_plugin.TBPlugin):
         answer = {
             "runs": runs,
             "statistics": statistics(runs),
-            "usual_update_ratio": cells.USUAL_UPDATE_RATIO,
-            "lowest_decades": cells.LOWEST_DECADES,
+            "usual_update_ratio": heatmap_cells.USUAL_UPDATE_RATIO,
+            "lowest_decades": heatmap_cells.LOWEST_DECADES,
             "samples_kept": self._most,
         }
         return http_util.Respond(request, answer, "application/json")  # type: ignore[no-any-return]
@@ -101,7 +101,7 @@ class GradientFlow(base_plugin.TBPlugin):
 
 def statistics(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """All statistics that can be drawn: those of the catalogue, then those that a run has of its own."""
-    known = [s.describe() | {"logarithmic": cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS]
+    known = [s.describe() | {"logarithmic": heatmap_cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS]
     own = {
         (each["of"], each["name"]): dict(each) | {"logarithmic": each.get("scale", "logarithmic") == "logarithmic"}
         for run in runs
