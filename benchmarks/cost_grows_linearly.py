@@ -76,7 +76,7 @@ def recorded(samples: int, layers: int, of_layers: int, of_variables: int) -> di
 
     with tempfile.TemporaryDirectory() as folder:
         path = events.new_directory(Path(folder))
-        writer = events.Writer(path, schema, 60.0)
+        writer = events.Writer(path, schema)
         for step in range(samples):
             layer, variable = rows("layer", of_layers, layers), rows("variable", of_variables, 2 * layers)
             writer.samples(Sample(step, float(step), layer, variable, {}, {}, None).as_batch())

@@ -6,17 +6,17 @@ import copy
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerasgrad import catalogue
 from kerasgrad.finding import Finding
-from kerasgrad.metadata import Schema
+from kerasgrad.metadata import Facts, Schema
 from kerasgrad.samples import NO_TIME, Batch, Floats, Sample, Table
 
-__all__ = ["Batch", "Run", "Sample", "Schema", "Units"]
+__all__ = ["Batch", "Facts", "Run", "Sample", "Schema", "Units"]
 
 OF: tuple[catalogue.Of, ...] = ("variable", "layer", "overall")
 
@@ -62,7 +62,7 @@ class Run:
 
     def __init__(self, schema: Schema, facts: Mapping[str, Any] | None = None) -> None:
         self.schema = schema
-        self.facts: dict[str, Any] = dict(facts or {})
+        self.facts = cast(Facts, dict(facts or {}))
         self.findings: tuple[Finding, ...] = ()
         self.units = {path: Units.unseen(count) for path, count in schema.units.items()}
         self.kept_every = 1

@@ -93,7 +93,7 @@ class Table:
         """Adds rows, `[rows, *shape]`."""
         needed = self.length + len(rows)
         if needed > len(self._values):
-            grown = np.empty((max(64, needed, 2 * self.length), *self._values.shape[1:]), self._values.dtype)
+            grown = np.empty((max(needed, 2 * self.length), *self._values.shape[1:]), self._values.dtype)
             grown[: self.length] = self.values
             self._values = grown
         self._values[self.length : needed] = rows

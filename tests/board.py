@@ -75,7 +75,7 @@ def write(
 ) -> None:
     """Writes a run as the monitor does."""
     folder.mkdir(parents=True, exist_ok=True)
-    writer = Writer(folder, schema(layers), 2.0)
+    writer = Writer(folder, schema(layers))
     for step in steps:
         writer.samples(sample(step, len(layers), seed).as_batch())
     writer.facts(steps[-1], {"model": folder.parent.name, **facts})
@@ -86,7 +86,7 @@ def write(
 def write_sick(folder: Path) -> None:
     """A run whose last step broke: `stem` is no number, `block/dense` exactly 0, `head` was never examined."""
     folder.mkdir(parents=True)
-    writer = Writer(folder, schema(), 2.0)
+    writer = Writer(folder, schema())
     for step in range(10):
         made = sample(step, len(LAYERS))
         made.layer["signal_rms"][4] = np.nan
@@ -102,7 +102,7 @@ def write_sick(folder: Path) -> None:
 def write_many(folder: Path) -> None:
     """As many samples as the tab promises, more than TensorBoard keeps on its own."""
     folder.mkdir(parents=True)
-    writer = Writer(folder, schema(("a", "b")), 60.0)
+    writer = Writer(folder, schema(("a", "b")))
     for step in range(MANY):
         writer.samples(sample(step, 2, statistics=("signal_rms",)).as_batch())
     writer.close()
@@ -116,12 +116,11 @@ def write_damaged(root: Path) -> None:
     (root / "torn_early" / "gradients").mkdir(parents=True)
     (root / "torn_early" / "gradients" / file.name).write_bytes(file.read_bytes()[:900])
     (root / "no_layers" / "gradients").mkdir(parents=True)
-    writer = Writer(root / "no_layers" / "gradients", schema(("a",)), 2.0)
-    writer._text("schema", 1, {"layers": [], "variables": [], "owners": [], "sizes": [], "activations": [], "units": {}})
+    writer = Writer(root / "no_layers" / "gradients", Schema((), (), (), (), (), {}))
     writer.samples(sample(1, 0).as_batch())
     writer.close()
     with pytest.MonkeyPatch.context() as later:
-        later.setattr("kerasgrad.events.writer.FORMAT_VERSION", 99)
+        later.setattr("kerasgrad.events.format.VERSION", 99)
         write(root / "later" / "gradients", range(2))
 
 

@@ -11,10 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-from people import Training, classifier, fast_program, fitted, layered, line, program, table
+from people import Training, classifier, fitted, layered, line, program, table
 
 
-@fast_program
+@program
 def backbone_frozen_then_tuned(seed: int) -> Training:
     """Transfer: only the head, then all of it, compiled anew with a lower rate."""
     x, y = table(seed)
@@ -71,7 +71,7 @@ def saved_and_loaded(seed: int) -> Training:
             now.append(keras.models.load_model(path))
         now[-1].fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=callbacks)
 
-    return Training(lambda: now[-1], fit=fit, held={"first half": now[0]})
+    return Training(lambda: now[-1], fit=fit, held={"first half": now[0]}, moves_otherwise=True)
 
 
 @program

@@ -95,7 +95,7 @@ def _compiled(name: str, seed: int) -> Training:
 
 
 for _name in COMPILED:
-    register(_name, partial(_compiled, _name), fast=_name in ("jit", "accumulated_by_keras"))
+    register(_name, partial(_compiled, _name), fast=_name == "accumulated_by_keras")
 
 
 @program

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras import layers, ops
-from people import Training, fast_program, fitted, layered, line, program, table
+from people import Driver, Training, fast_program, fitted, layered, line, program, table
 from people_steps import CROSS_ENTROPY, of
 
 
@@ -183,3 +183,33 @@ def regression_in_batches(seed: int) -> Training:
         chain.on_train_end({})
 
     return Training(model, fit=fit)
+
+
+@program
+def two_steps_in_turns(seed: int) -> Training:
+    """Warm-up with one step function and optimizer, then another one, with mixed precision scaled by hand."""
+    model = layered(10, 3)
+    warm, main = keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.01)
+
+    def make(optimizer: Any, scale: float) -> Any:
+        @tf.function
+        def train_step(x: Any, y: Any) -> Any:
+            with tf.GradientTape() as tape:
+                loss = CROSS_ENTROPY(y, model(x, training=True))
+                scaled = loss * scale
+            gradients = [g / scale for g in tape.gradient(scaled, model.trainable_variables)]
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            return loss
+
+        return train_step
+
+    first, second = make(warm, 1.0), make(main, 1024.0)
+
+    def loop(driver: Driver) -> None:
+        rows = table(seed)
+        for i in range(0, 40, 8):
+            x, y = (tf.constant(part[i : i + 8]) for part in rows)
+            driver.step(first, x, y)
+            driver.step(second, x, y)
+
+    return Training(model, loop=loop, held={"warm": warm, "main": main})

@@ -275,31 +275,3 @@ def steps_of_a_truncated_text(seed: int) -> Training:
             _, memory = driver.step(train_step, tf.constant(part), tf.constant(wanted), memory)
 
     return Training(model, loop=loop, held={"rmsprop": optimizer})
-
-
-@program
-def two_steps_in_turns(seed: int) -> Training:
-    """Warm-up with one step function and optimizer, then another one, with mixed precision scaled by hand."""
-    model = layered(10, 3)
-    warm, main = keras.optimizers.SGD(0.01), keras.optimizers.Adam(0.01)
-
-    def make(optimizer: Any, scale: float) -> Any:
-        @tf.function
-        def train_step(x: Any, y: Any) -> Any:
-            with tf.GradientTape() as tape:
-                loss = CROSS_ENTROPY(y, model(x, training=True))
-                scaled = loss * scale
-            gradients = [g / scale for g in tape.gradient(scaled, model.trainable_variables)]
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-            return loss
-
-        return train_step
-
-    first, second = make(warm, 1.0), make(main, 1024.0)
-
-    def loop(driver: Driver) -> None:
-        for x, y in _batches(seed):
-            driver.step(first, x, y)
-            driver.step(second, x, y)
-
-    return Training(model, loop=loop, held={"warm": warm, "main": main})

@@ -170,7 +170,7 @@ def byol_whose_teacher_is_trainable(seed: int) -> Training:
     return training
 
 
-@fast_program
+@program
 def byol(seed: int) -> Training:
     """The teacher is frozen."""
     model = Teacher()

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers, ops
-from people import Training, fast_program, layered, program, table
+from people import Training, layered, program, table
 from people_nets import descend, fits
 
 
@@ -51,7 +51,7 @@ class Vae(keras.Model):
         return {t.name: t.result() for t in self.trackers}
 
 
-@fast_program
+@program
 def vae(seed: int) -> Training:
     """Keras' example."""
     model = Vae()

@@ -47,7 +47,7 @@ def sample(step: int, seed: int = 0) -> Sample:
 
 def written(folder: Path, steps: range, schema: Schema = SCHEMA) -> Run:
     folder.mkdir(parents=True, exist_ok=True)
-    run, writer = Run(schema), Writer(folder, schema, 2.0)
+    run, writer = Run(schema), Writer(folder, schema)
     for step in steps:
         run.append(sample(step))
         writer.samples(sample(step).as_batch())
@@ -105,7 +105,7 @@ def test_damage_is_said(tmp_path: Path) -> None:
 
 
 def test_an_unknown_version_and_an_empty_file_have_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kerasgrad.events.writer.FORMAT_VERSION", 99)
+    monkeypatch.setattr("kerasgrad.events.format.VERSION", 99)
     written(tmp_path / "new" / "gradients", range(1))
     with pytest.raises(ValueError, match=r"format 99.*pip install --upgrade"):
         Run.load(tmp_path / "new")
@@ -142,7 +142,7 @@ def test_size_on_disk(tmp_path: Path) -> None:
     schema = Schema(layers, (), (), (), ("relu",) * 100, {})
     folder = tmp_path / "gradients"
     folder.mkdir()
-    writer = Writer(folder, schema, 2.0)
+    writer = Writer(folder, schema)
     file = next(folder.iterdir())
     statistics = catalogue.names("layer")
 
@@ -160,10 +160,11 @@ def test_size_on_disk(tmp_path: Path) -> None:
 def test_metadata_only_once(tmp_path: Path) -> None:
     written(tmp_path / "gradients", range(3))
     described: dict[str, int] = {}
-    for payload in records.read(next((tmp_path / "gradients").iterdir())):
-        for value in Event.FromString(payload).summary.value:
-            if value.metadata.plugin_data.plugin_name:
-                described[value.tag] = described.get(value.tag, 0) + 1
+    with next((tmp_path / "gradients").iterdir()).open("rb") as file:
+        for payload in records.read(file, pytest.fail):
+            for value in Event.FromString(payload).summary.value:
+                if value.metadata.plugin_data.plugin_name:
+                    described[value.tag] = described.get(value.tag, 0) + 1
     assert set(described.values()) == {1}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from grid import BATCH, GRID, Case, slow
-from twin import backward, kept, named, of_activation, of_gradient, scale_of, spread
+from twin import TWINS, Row, backward, kept, named, spread
 
 import kerasgrad
 
@@ -40,10 +40,14 @@ def one_step(case: Case, **kwargs: Any) -> kerasgrad.Run:
 
 
 def close(name: str, got: float, want: float, scale: float, floor: float = 0.0) -> None:
-    if name.endswith(("zeros", "nonfinite")):
+    if not scale:
         assert got == np.float32(want), f"{name}: {got} instead of {want}"  # counts are exact
     else:
         assert abs(got - want) <= TOLERANCE * scale + floor + 1e-37, f"{name}: {got} instead of {want}, scale {scale}"
+
+
+GRADIENTS = [name for name in kerasgrad.catalogue.names("variable") if name in TWINS and "clipped" not in name]
+ACTIVATIONS = [name for name in kerasgrad.catalogue.names("layer") if name.startswith("activation_")]
 
 
 def check_variables(run: kerasgrad.Run, model: keras.Model, gradients: dict[int, Any], before: dict[int, Any]) -> None:
@@ -74,18 +78,17 @@ def check_gradient(path: str, row: dict[str, float], triples: list[tuple[Any, An
     given = [g.reshape(-1) for g, _, _ in triples if g is not None]
     weights = np.concatenate([w.reshape(-1) for _, w, _ in triples])
     update = np.concatenate([(after - w).reshape(-1) for _, w, after in triples])
-    if given:
-        flat = np.concatenate(given)
-        for name, want in of_gradient(flat).items():
-            if name == "gradient_zeros":  # whether rounding noise is exactly zero is chance
-                noise = sum(g.size for g in given if np.linalg.norm(g) <= floor) / flat.size
-                assert abs(row[name] - np.float32(want)) <= noise + undecided(flat), path
-                continue
-            close(f"{path} {name}", row[name], want, scale_of(name, flat), floor)
-        close(f"{path} update_norm", row["update_norm"], float(np.linalg.norm(update)), float(np.linalg.norm(update)))
-    else:
-        assert np.isnan(row["gradient_norm"]) and np.isnan(row["gradient_zeros"]), path
-    close(f"{path} weight_norm", row["weight_norm"], float(np.linalg.norm(weights)), float(np.linalg.norm(weights)))
+    of_row = Row(gradient=np.concatenate(given) if given else None, weight=weights, update=update)
+    assert given or (np.isnan(row["gradient_norm"]) and np.isnan(row["gradient_zeros"])), path
+    for name in GRADIENTS if given else ["weight_norm"]:
+        twin = TWINS[name]
+        if name == "gradient_zeros":  # whether rounding noise is exactly zero is chance
+            noise = sum(g.size for g in given if np.linalg.norm(g) <= floor) / of_row.gradient.size
+            assert abs(row[name] - np.float32(twin.of(of_row))) <= noise + undecided(of_row.gradient), path
+        elif name == "update_ratio" and np.isnan(twin.of(of_row)):
+            assert np.isnan(row[name]), path
+        else:
+            close(f"{path} {name}", row[name], twin.of(of_row), twin.scale(of_row), floor if "gradient" in name else 0.0)
 
 
 def check_layers(run: kerasgrad.Run, outputs: dict[str, Any], signals: dict[str, Any], model: keras.Model) -> None:
@@ -110,11 +113,12 @@ def check_layers(run: kerasgrad.Run, outputs: dict[str, Any], signals: dict[str,
         masks = [getattr(t, "mask_then", None) for t in outputs[key]]
         arrays = [t.numpy() for t in outputs[key]]
         flat = kept(arrays, masks)
-        for name, want in of_activation(arrays, masks).items():
+        for name in ACTIVATIONS:
+            want, scale = TWINS[name].of(Row(activation=flat)), TWINS[name].scale(Row(activation=flat))
             if name == "activation_zeros":
                 assert abs(run.layer(name)[path][0] - np.float32(want)) <= undecided(flat), path
                 continue
-            close(f"{path} {name}", run.layer(name)[path][0], want, scale_of(name, flat), 1e-12)
+            close(f"{path} {name}", run.layer(name)[path][0], want, scale, 1e-12)
         given = [(s, m) for s, m in zip(signals[key], masks, strict=True) if s is not None]
         if given:
             s = kept([s for s, _ in given], [m for _, m in given])

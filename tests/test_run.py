@@ -51,7 +51,7 @@ def own_sample(step: int) -> Sample:
 def test_statistics_of_ones_own_are_like_any_other(tmp_path: Path) -> None:
     (tmp_path / "gradients").mkdir()
     schema = dataclasses.replace(SCHEMA, statistics=OWN)
-    run, writer = Run(schema), Writer(tmp_path / "gradients", schema, 2.0)
+    run, writer = Run(schema), Writer(tmp_path / "gradients", schema)
     for step in range(4):
         run.append(own_sample(step))
         writer.samples(own_sample(step).as_batch())

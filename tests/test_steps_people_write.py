@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from people_failures import BITS, NAMES, ROWS, UPDATES
 from steps_people_write import PROGRAMS, Plain, Training
 
 import kerasgrad
@@ -22,11 +23,6 @@ SEED = 7
 SLACK = 1e-3
 """Updates are recorded in float32, and added up here."""
 Values = list[tuple[str, Any]]
-BITS: dict[tuple[str, int], str] = {}
-NAMES: dict[str, str] = {}
-ROWS: dict[str, str] = {}
-UPDATES: dict[str, str] = {}
-"""What failed at first sight, and what was seen: by program, and for the bits by how often it was watched."""
 
 
 @dataclass

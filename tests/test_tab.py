@@ -142,7 +142,7 @@ def source(root: Path) -> tuple[Source, Any]:
 def test_no_number_and_not_examined_are_told_apart(tmp_path: Path) -> None:
     folder = tmp_path / "gradients"
     folder.mkdir()
-    writer = Writer(folder, board.schema(("a", "b", "c", "never")), 2.0)
+    writer = Writer(folder, board.schema(("a", "b", "c", "never")))
     for step in range(4):
         sample = board.sample(step, 4)
         sample.layer["signal_rms"][3] = sample.layer["gradient_nonfinite"][3] = np.nan
@@ -166,7 +166,7 @@ def test_no_number_and_not_examined_are_told_apart(tmp_path: Path) -> None:
 def test_of_a_thinned_run_what_was_thrown_away_is_not_called_not_examined(tmp_path: Path, every: int) -> None:
     kept, count = 50, 400
     (tmp_path / "gradients").mkdir()
-    writer = Writer(tmp_path / "gradients", board.schema(("a", "b")), 2.0)
+    writer = Writer(tmp_path / "gradients", board.schema(("a", "b")))
     for step in range(count):
         sample = board.sample(step, 2, statistics=("signal_rms", "update_ratio"))
         if step % every:  # a statistic that has numbers at some samples only
@@ -188,7 +188,7 @@ def test_a_statistic_of_ones_own_is_listed_and_served(tmp_path: Path) -> None:
     total = {**own, "name": "total", "of": "overall"}
     schema = dataclasses.replace(board.schema(("a", "b")), statistics=(own, total))
     (tmp_path / "gradients").mkdir()
-    writer = Writer(tmp_path / "gradients", schema, 2.0)
+    writer = Writer(tmp_path / "gradients", schema)
     for step in range(3):
         sample = board.sample(step, 2)
         sample.layer["skew"], sample.overall["total"] = np.array([step, -step], np.float32), 7.0
@@ -234,7 +234,7 @@ def test_histograms_are_served_layer_by_layer(tmp_path: Path) -> None:
     bins = (0.0, 1e-3, 1.0, float("inf"))
     rows = board.schema(("a", "b"))
     with_bins = type(rows)(**{**rows.__dict__, "bins": bins})
-    writer = Writer(folder, with_bins, 2.0)
+    writer = Writer(folder, with_bins)
     for step in range(3):
         sample = board.sample(step, 2)
         sample.histogram = np.arange(6, dtype=np.float32).reshape(2, 3) + step

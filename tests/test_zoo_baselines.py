@@ -124,9 +124,10 @@ def test_the_rules_say_of_a_baseline_what_its_recipe_expects(name: str) -> None:
 def test_tensorboard_knows_of_every_tag_what_it_is(name: str) -> None:
     """What is known of a tag stands at its first record, and that may be one that a later one replaced."""
     first: dict[str, Any] = {}
-    for payload in records.read(FOLDER / name / "gradients" / "events.out.tfevents.baseline"):
-        for value in Event.FromString(payload).summary.value:
-            first.setdefault(value.tag, value)
+    with (FOLDER / name / "gradients" / "events.out.tfevents.baseline").open("rb") as file:
+        for payload in records.read(file, pytest.fail):
+            for value in Event.FromString(payload).summary.value:
+                first.setdefault(value.tag, value)
     ours = {tag: value.metadata.plugin_data for tag, value in first.items() if tag.startswith("kerasgrad/")}
     assert {"kerasgrad/schema", "kerasgrad/facts", "kerasgrad/overall"} <= set(ours)
     assert {data.plugin_name for data in ours.values()} == {"kerasgrad"}

@@ -7,7 +7,8 @@ gradients are its own, and every statistic is computed from its definition.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -79,28 +80,143 @@ def dense(gradient: Any) -> Any:
     return None if gradient is None else tf.convert_to_tensor(gradient).numpy().astype(np.float64)
 
 
-def of_gradient(gradient: Any) -> Arrays:
-    """The statistics of one gradient, or of several flattened together."""
-    g = gradient.reshape(-1)
+@dataclass
+class Row:
+    """What a row held in one step, as flat float64 arrays; None where there was nothing.
+
+    Attributes:
+        gradient: of all the row's variables, dense.
+        clipped: the same after the optimizer's clipping.
+        weight: before the update.
+        update: what was added to it.
+        update_before: the same in the step before.
+        activation: entries that no mask leaves out, of all calls.
+        signal: the gradient that reached them.
+        curve: `"tanh"` or `"sigmoid"` where entries can saturate, else `""`.
+        activity: per unit the sum of |a|; None where units are not followed.
+        unit_signal: per unit the sum of |s|.
+    """
+
+    gradient: Any = None
+    clipped: Any = None
+    weight: Any = None
+    update: Any = None
+    update_before: Any = None
+    activation: Any = None
+    signal: Any = None
+    curve: str = ""
+    activity: Any = None
+    unit_signal: Any = None
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A statistic from its definition.
+
+    Attributes:
+        of: of a row.
+        scale: what an error of it is measured against, since rounding leaves noise about zero; 0 where it is exact.
+    """
+
+    of: Callable[[Row], float]
+    scale: Callable[[Row], float] = lambda row: 0.0
+
+
+def _size(quantity: str, how: Callable[[Any], Any]) -> Callable[[Row], float]:
+    return lambda row: float(how(np.abs(getattr(row, quantity)))) if getattr(row, quantity).size else 0.0
+
+
+def _norm(quantity: str) -> Twin:
+    return Twin(*[lambda row: float(np.linalg.norm(getattr(row, quantity)))] * 2)
+
+
+def _rms(values: Any) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _entries(quantity: str, prefix: str) -> dict[str, Twin]:
+    def of(name: str) -> Callable[[Row], Any]:
+        return {
+            "mean": lambda row: getattr(row, quantity).mean(),
+            "std": lambda row: getattr(row, quantity).std(),
+            "max": lambda row: np.abs(getattr(row, quantity)).max(),
+            "zeros": lambda row: (getattr(row, quantity) == 0).mean(),
+            "nonfinite": lambda row: (~np.isfinite(getattr(row, quantity))).sum(),
+        }[name]
+
+    rms, largest = _size(quantity, _rms), _size(quantity, np.max)
+    scales = {"mean": rms, "std": rms, "max": largest}
     return {
-        "gradient_norm": np.linalg.norm(g),
-        "gradient_mean": g.mean(),
-        "gradient_std": g.std(),
-        "gradient_max": np.abs(g).max(),
-        "gradient_zeros": (g == 0).mean(),
-        "gradient_nonfinite": (~np.isfinite(g)).sum(),
+        f"{prefix}_{name}": Twin(of(name), scales[name]) if name in scales else Twin(of(name))
+        for name in ("mean", "std", "max", "zeros", "nonfinite")
     }
 
 
-def of_activation(parts: list[Any], masks: list[Any]) -> Arrays:
-    a = kept(parts, masks)
-    return {
-        "activation_mean": a.mean(),
-        "activation_std": a.std(),
-        "activation_max": np.abs(a).max(),
-        "activation_zeros": (a == 0).mean(),
-        "activation_nonfinite": (~np.isfinite(a)).sum(),
-    }
+def _ratio(row: Row) -> float:
+    weight = np.linalg.norm(row.weight)
+    return float(np.linalg.norm(row.update) / weight) if weight else float("nan")
+
+
+def _cosine(row: Row) -> float:
+    norms = np.linalg.norm(row.update) * np.linalg.norm(row.update_before)
+    return float(row.update @ row.update_before / norms) if norms else float("nan")
+
+
+def _saturated(row: Row) -> float:
+    if not row.curve:
+        return float("nan")
+    return float((np.abs(row.activation if row.curve == "tanh" else 2 * row.activation - 1) > 0.97).mean())
+
+
+def _followed(quantity: str, below: float) -> Twin:
+    def share(row: Row) -> float:
+        sums = getattr(row, quantity)
+        return float("nan") if sums is None else float((sums <= below * sums.mean()).mean())
+
+    return Twin(share)
+
+
+TWINS: dict[str, Twin] = {
+    "gradient_norm": _norm("gradient"),
+    **_entries("gradient", "gradient"),
+    "gradient_norm_clipped": _norm("clipped"),
+    "weight_norm": _norm("weight"),
+    "update_norm": _norm("update"),
+    "update_ratio": Twin(_ratio, _ratio),
+    "update_cosine": Twin(_cosine, lambda row: 1.0),
+    **_entries("activation", "activation"),
+    "signal_rms": Twin(lambda row: _rms(row.signal), lambda row: _rms(row.signal)),
+    "dead_fraction": Twin(lambda row: float("nan") if row.activity is None else float((row.activity == 0).mean())),
+    "dormant_fraction": _followed("activity", 0.025),
+    "dormant_signal_fraction": _followed("unit_signal", 0.01),
+    "saturated_fraction": Twin(_saturated),
+}
+"""A twin for each statistic of a variable or a layer. Add yours here."""
+
+
+def _decay(signal: Any) -> float:
+    return float(np.exp(-np.polyfit(np.arange(len(signal)), np.log(signal), 1)[0]))
+
+
+def _through_depth(signal: Any) -> float:
+    quarter = max(1, len(signal) // 4)
+    return _rms(signal[:quarter]) / _rms(signal[-quarter:])
+
+
+OVERALL_TWINS: dict[str, Callable[[list[Row], dict[str, float]], float]] = {
+    **{name: lambda rows, given, name=name: given[name] for name in ("loss", "learning_rate", "iteration", "examples")},
+    "loss_scale": lambda rows, given: given.get("loss_scale", 1.0),
+    "loss_scale_overflow": lambda rows, given: 0.0,
+    "sample_seconds": lambda rows, given: given["sample_seconds"],
+    "overhead": lambda rows, given: given["overhead"],
+    "gradient_norm": lambda rows, given: float(np.linalg.norm(np.concatenate([row.gradient for row in rows]))),
+    "dead_fraction": lambda rows, given: float(
+        (np.concatenate([row.activity for row in rows if row.activity is not None]) == 0).mean()
+    ),
+    "depth_ratio": lambda rows, given: _through_depth(np.array([_rms(row.signal) for row in rows])),
+    "decay_factor": lambda rows, given: _decay(np.array([_rms(row.signal) for row in rows])),
+}
+"""Likewise of the whole model, from its layers and from what the step and the monitor say."""
 
 
 def kept(parts: list[Any], masks: list[Any]) -> Any:
@@ -116,14 +232,3 @@ def spread(mask: Any, values: Any) -> Any:
     """A mask of the leading axes, for every entry."""
     mask = np.asarray(mask)
     return np.broadcast_to(mask.reshape(mask.shape + (1,) * (values.ndim - mask.ndim)), values.shape)
-
-
-def scale_of(name: str, values: Any) -> float:
-    """What an error is measured against: the norm for norms, the RMS for means and deviations, the maximum for extremes."""
-    if name.endswith("norm"):
-        return float(np.linalg.norm(values))
-    if name.endswith("max"):
-        return float(np.abs(values).max(initial=0.0))
-    if name.endswith(("zeros", "nonfinite")):
-        return 0.0
-    return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0

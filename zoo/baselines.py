@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kerasgrad import events
-from kerasgrad.run import Run
+from kerasgrad.run import Facts, Run
 from zoo.recipes import recipe, recipe_names
 
 FOLDER = Path(__file__).parent / "recorded"
@@ -65,7 +65,7 @@ def is_healthy(name: str) -> bool:
     return not recipe(name).expected and gain(name) >= LEARNT
 
 
-def _mark(name: str) -> dict[str, str]:
+def _mark(name: str) -> Facts:
     """The fact by which TensorBoard's tab knows a healthy baseline. A sick one must not become the healthy band."""
     return {"baseline": name} if is_healthy(name) else {}
 
@@ -119,8 +119,7 @@ def place(name: str, log_dir: str | os.PathLike[str]) -> Path:
     """
     target = Path(log_dir) / "zoo" / name
     shutil.copytree(_recorded(name), target, ignore=shutil.ignore_patterns(WEIGHTS), dirs_exist_ok=True)
-    run = Run.load(target)
-    events.add_facts(target / EVENTS, int(run.steps[-1]), run.facts | _mark(name))
+    events.add_facts(target / EVENTS, _mark(name), step=int(Run.load(target).steps[-1]))
     return target
 
 

@@ -20,8 +20,7 @@ import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event
 
 import kerasgrad
-from kerasgrad.catalogue import TAG_PREFIX
-from kerasgrad.events import records
+from kerasgrad.events import format, records
 from kerasgrad.monitoring.schedule import Logarithmic
 from zoo import tasks
 from zoo.baselines import EVENTS, FACTS, WEIGHTS
@@ -34,9 +33,6 @@ EVENT_BYTES = 180_000
 
 SEEN_AGAIN = 1000
 """The final loss is that over so many of the training examples."""
-
-RENEWED = {TAG_PREFIX + tag for tag in ("facts", "findings", "units", "unit_counts")}
-"""What an event file holds several times; each stands alone in its record."""
 
 FIXED = {"mnist", "fashion_mnist", "cifar10"}
 """Tasks that come with their split."""
@@ -109,17 +105,25 @@ def compact(file: Path) -> None:
 
     What TensorBoard has to know of a tag stands at its first record only, so that it goes over to the last one.
     """
-    recorded = [Event.FromString(payload) for payload in records.read(file)]
+    with file.open("rb") as read:
+        recorded = [Event.FromString(payload) for payload in records.read(read, _refuse)]
     last = {value.tag: place for place, event in enumerate(recorded) for value in event.summary.value}
     described = {value.tag: value.metadata for event in reversed(recorded) for value in event.summary.value}
     with file.open("wb") as written:
         for place, event in enumerate(recorded):
-            values = [value for value in event.summary.value if value.tag in RENEWED]
-            if any(last[value.tag] != place for value in values):
-                continue
-            for value in values:
-                value.metadata.CopyFrom(described[value.tag])
-            records.write(written, event.SerializeToString())
+            values = [v for v in event.summary.value if not format.is_renewed(v.tag) or last[v.tag] == place]
+            if len(values) < len(event.summary.value):
+                del event.summary.value[:]
+                event.summary.value.extend(values)
+            for value in event.summary.value:
+                if format.is_renewed(value.tag):
+                    value.metadata.CopyFrom(described[value.tag])
+            if event.file_version or values:
+                records.write(written, event.SerializeToString())
+
+
+def _refuse(damage: str) -> None:
+    raise ValueError(f"A file that was just written cannot be read: {damage}")
 
 
 def _data(made: Recipe) -> Split:

@@ -21,13 +21,7 @@ from kerasgrad.catalogue.of_model import OF_MODEL
 from kerasgrad.catalogue.statistic import Moment, Of, Statistic
 from kerasgrad.catalogue.update_cosine import update_cosine
 
-__all__ = ["FOLDER", "MEASURED", "STATISTICS", "Moment", "Of", "Statistic", "find", "names", "update_cosine"]
-
-TAG_PREFIX = "kerasgrad/"
-PLUGIN_NAME = "kerasgrad"
-FOLDER = "gradients"
-"""A run is in a folder of this name, below its log directory."""
-FORMAT_VERSION = 1
+__all__ = ["MEASURED", "STATISTICS", "Moment", "Of", "Statistic", "find", "names", "update_cosine"]
 
 STATISTICS: tuple[Statistic, ...] = (*of_gradients("variable"), *of_gradients("layer"), *OF_LAYERS, *OF_MODEL)
 """What is measured unless it is switched off."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerasgrad.catalogue import Statistic
 from kerasgrad.monitoring.overhead import Overhead
-from kerasgrad.run import Schema
+from kerasgrad.run import Facts, Schema
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.outputs import watched
 from kerasgrad.taps import seams
@@ -66,7 +66,7 @@ def check_choice(model: keras.Model, selected: Callable[[keras.Layer, str], bool
         raise ValueError(f"`layers` matches no layer of the model. Some that it has: {near}. Received: layers={choice!r}")
 
 
-def settings(model: keras.Model) -> dict[str, Any]:
+def settings(model: keras.Model) -> Facts:
     """Versions, and how the model is trained; one with a loop of its own may have no optimizer."""
     optimizer = getattr(model, "optimizer", None)
     return {
@@ -77,6 +77,7 @@ def settings(model: keras.Model) -> dict[str, Any]:
         "parameters": model.count_params() if model.built else None,
         "trainable": len(model.trainable_variables) if model.built else None,
         "optimizer": type(optimizer).__name__ if optimizer is not None else None,
+        "weight_penalty": _is_penalised(model),
         "precision": model.dtype_policy.name,
         "jit_compile": bool(model.jit_compile),
         "run_eagerly": bool(model.run_eagerly),
@@ -85,7 +86,13 @@ def settings(model: keras.Model) -> dict[str, Any]:
     }
 
 
-def of_watching(overhead: Overhead, rows: Rows) -> dict[str, Any]:
+def _is_penalised(model: keras.Model) -> bool:
+    """Whether a regulariser or the optimizer pulls weights to zero."""
+    decay = getattr(getattr(model, "optimizer", None), "weight_decay", None)
+    return bool(decay) or any(variable.regularizer is not None for variable in model.trainable_variables)
+
+
+def of_watching(overhead: Overhead, rows: Rows) -> Facts:
     """What watching cost so far, and what it could not see."""
     return {
         "samples": overhead.samples,

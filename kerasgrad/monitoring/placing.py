@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import keras
 import tensorflow as tf
@@ -21,9 +20,9 @@ class Placing:
         log_dir: what was asked for; None for memory.
     """
 
-    def __init__(self, log_dir: Path | None) -> None:
+    def __init__(self, log_dir: events.Place | None) -> None:
         self._log_dir = log_dir
-        self._resumed: tuple[Path, Run] | None = None
+        self._resumed: tuple[events.Place, Run] | None = None
         self._ahead = 0
 
     def look(self, model: keras.Model, epoch: int) -> int:
@@ -51,7 +50,7 @@ class Placing:
         self._ahead = max(last, int(run.facts.get("batches", 0)))
         return self._ahead
 
-    def place(self, schema: Schema) -> tuple[Path | None, Run, int]:
+    def place(self, schema: Schema) -> tuple[events.Place | None, Run, int]:
         """Gives a run its place, now that its rows are known.
 
         Args:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,13 @@ class Recorder:
     """
 
     def __init__(
-        self, run: Run, folder: Path | None, *, window: int, owners: Sequence[int], statistics: Sequence[Statistic] = ()
+        self,
+        run: Run,
+        folder: events.Place | None,
+        *,
+        window: int,
+        owners: Sequence[int],
+        statistics: Sequence[Statistic] = (),
     ) -> None:
         self.run = run
         self.failed: dict[str, str] = {}
@@ -73,6 +79,8 @@ class Recorder:
         self._merges = merges_of(self._statistics)
         self._looking_back = {moment.key for statistic in statistics for moment in statistic.own if moment.previous}
         self.folder = folder
+        if folder is not None and not len(run):
+            run.facts.setdefault("run_id", uuid.uuid4().hex)
         self.owners = owners
         self._history = UnitHistory(run.units, window)
         self._watched = np.array([run.schema.layers.index(path) for path in run.units], np.int64)
@@ -92,6 +100,8 @@ class Recorder:
         batch = self._batch(taken)
         self.run.extend(batch)
         self._on_disk(lambda writer: writer.samples(batch))
+        if self.rested():
+            self.flush()
         return batch
 
     def _batch(self, taken: Sequence[Taken]) -> Batch:
@@ -185,11 +195,12 @@ class Recorder:
         """Writes, if there is somewhere to write. A disk that fails costs the file, not the run."""
         if self.folder is None or self._disk_failed:
             return
-        folder, schema = self.folder, self.run.schema
+        folder, schema, run_id = self.folder, self.run.schema, self.run.facts.get("run_id")
+        session = {} if run_id is None else {"run": run_id, "session": uuid.uuid4().hex}
 
         def attempt() -> None:
             if self._writer is None:
-                self._writer = events.Writer(folder, schema, FLUSH_SECONDS)
+                self._writer = events.Writer(folder, schema, session=session)
             write(self._writer)
 
         self._tried(attempt)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kerasgrad import catalogue
+from kerasgrad import catalogue, events
 from kerasgrad.catalogue import Statistic
 from kerasgrad.catalogue.statistic import OF_LAYERS, OF_VARIABLES
-from kerasgrad.monitoring import facts
+from kerasgrad.monitoring import facts, remote
 from kerasgrad.monitoring.judge import Judge, OnFinding, StopOn
 from kerasgrad.monitoring.recorder import WINDOW
 from kerasgrad.monitoring.schedule import schedule
@@ -43,7 +43,8 @@ class Settings:
         facts.check_backend()
         if not isinstance(self.window, int) or isinstance(self.window, bool) or self.window < 1:
             raise ValueError(f"`window` takes a number of samples from 1. Received: window={self.window!r}")
-        self.directory = None if self.log_dir is None else Path(self.log_dir)
+        events.add_file_system(remote.of_scheme)
+        self.directory = None if self.log_dir is None else events.place(self.log_dir)
         self.schedule = schedule(self.update_freq)
         self.selected = chooses(self.layers)
         self.statistics = check_statistics(self.statistics)

@@ -10,8 +10,6 @@ from typing import Any
 
 from tensorboard.plugins import base_plugin
 
-from kerasgrad.catalogue import PLUGIN_NAME
-
 logger = logging.getLogger("kerasgrad")
 
 SAMPLES = 10_000
@@ -27,9 +25,14 @@ class Loader(base_plugin.TBLoader):
         Args:
             flags: TensorBoard's settings, with `samples_per_plugin` as a dict.
         """
-        asked = getattr(flags, "samples_per_plugin", None)
-        if isinstance(asked, dict):
-            asked.setdefault(PLUGIN_NAME, SAMPLES)
+        try:
+            from kerasgrad.events.format import PLUGIN_NAME
+
+            asked = getattr(flags, "samples_per_plugin", None)
+            if isinstance(asked, dict):
+                asked.setdefault(PLUGIN_NAME, SAMPLES)
+        except Exception:
+            logger.exception("kerasgrad: TensorBoard keeps fewer samples than there are")
 
     def load(self, context: Any) -> Any:
         """The tab, or None where it cannot be made: TensorBoard then goes on without it.

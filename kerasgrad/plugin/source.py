@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.data.provider import RunTagFilter
 
-from kerasgrad import catalogue
-from kerasgrad.catalogue import PLUGIN_NAME, TAG_PREFIX
+from kerasgrad.events import format
+from kerasgrad.plugin.provided import EVERYTHING, Memory, NotServedError, Provided
 from kerasgrad.run import Schema
 from kerasgrad.views import cells
 
-EVERYTHING = 1 << 30
-"""What the provider is asked for, so that it thins nothing itself; 0 would mean none."""
+__all__ = ["NotServedError", "Source", "Table"]
+
+logger = logging.getLogger("kerasgrad")
 
 HISTOGRAMS = 500
 """Samples read of a histogram tag, which has a row of bins for every layer."""
 
 MEMORY_BYTES = 512 * 2**20
 """Above this the tables that were not asked for the longest are forgotten."""
-
-
-class NotServedError(ValueError):
-    """What was asked for is not there, or makes no sense; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +80,8 @@ class Source:
     def __init__(self, provider: Any) -> None:
         self._provider = provider
         self._cache: OrderedDict[tuple[str, str, str], tuple[Any, Table]] = OrderedDict()
-        self._texts: dict[tuple[str, str], tuple[Any, dict[str, Any]]] = {}
-        self._lock = threading.Lock()
+        self._memories: dict[tuple[str, str], Memory] = {}
+        self._lock = threading.RLock()
 
     def runs(self, context: Any, experiment: str) -> list[dict[str, Any]]:
         """All runs with what is needed to draw them, or the `reason` why they cannot be.
@@ -96,8 +93,8 @@ class Source:
         Returns:
             One dict a run, in the order of their names.
         """
-        listed = self._provider.list_tensors(context, experiment_id=experiment, plugin_name=PLUGIN_NAME)
-        return [self._described(context, experiment, name, tags) for name, tags in sorted(listed.items())]
+        listed = self._listed(context, experiment)
+        return [_described(name, self._provided((context, experiment, name), tags)) for name, tags in sorted(listed.items())]
 
     def table(self, context: Any, experiment: str, run: str, tag: str) -> Table:
         """One tag of a run, with a row for each sample of the run.
@@ -111,24 +108,10 @@ class Source:
         Raises:
             NotServedError: there is no such run or tag, or its records do not fit together.
         """
-        tags = self._tags(context, experiment, run)
-        schema = _schema(self._read_texts(context, experiment, run, tags))
-        if TAG_PREFIX + tag not in tags or tag not in _tables(schema):
-            raise NotServedError(f"The run has no such data. Received: run={run!r}, tag={tag!r}")
-        newest = tags[TAG_PREFIX + "overall"] if TAG_PREFIX + "overall" in tags else tags[TAG_PREFIX + tag]
-        stamp = (newest.max_step, newest.max_wall_time, tags[TAG_PREFIX + tag].max_step)
-        key = (experiment, run, tag)
-        with self._lock:
-            known = self._cache.get(key)
-            if known is not None and known[0] == stamp:
-                self._cache.move_to_end(key)
-                return known[1]
-        made = self._made(context, experiment, run, tag, tags, schema)
-        with self._lock:
-            self._cache[key] = (stamp, made)
-            while sum(t.values.nbytes for _, t in self._cache.values()) > MEMORY_BYTES and len(self._cache) > 1:
-                self._cache.popitem(last=False)
-        return made
+        try:
+            return self._table((experiment, run, tag), self._one(context, experiment, run=run))
+        except MemoryError as error:
+            raise NotServedError(f"It is too large for this machine. Received: run={run!r}, tag={tag!r}") from error
 
     def histogram(self, context: Any, experiment: str, run: str, row: int) -> Table:
         """The histogram of a layer's gradient, float32 `[samples, bins]`; at most `HISTOGRAMS` samples.
@@ -136,112 +119,119 @@ class Source:
         Raises:
             NotServedError: there is none, or no such layer.
         """
-        table = self.table(context, experiment, run, "gradient_histogram")
-        schema = _schema(self._read_texts(context, experiment, run, self._tags(context, experiment, run)))
+        table = self.table(context, experiment, run, format.HISTOGRAM)
+        schema = self._one(context, experiment, run=run).schema()
         return table.row(row, max(1, len(schema.bins) - 1))
 
-    def _tags(self, context: Any, experiment: str, run: str) -> Mapping[str, Any]:
-        chosen = RunTagFilter(runs=[run])
-        listed = self._provider.list_tensors(
-            context, experiment_id=experiment, plugin_name=PLUGIN_NAME, run_tag_filter=chosen
+    def _listed(self, context: Any, experiment: str, *, chosen: RunTagFilter | None = None) -> Mapping[str, Any]:
+        listed: Mapping[str, Any] = self._provider.list_tensors(
+            context, experiment_id=experiment, plugin_name=format.PLUGIN_NAME, run_tag_filter=chosen
         )
+        return listed
+
+    def _one(self, context: Any, experiment: str, *, run: str) -> Provided:
+        listed = self._listed(context, experiment, chosen=RunTagFilter(runs=[run]))
         if run not in listed:
             raise NotServedError(f"There is no such run. Received: run={run!r}")
-        tags: Mapping[str, Any] = listed[run]
-        return tags
+        return self._provided((context, experiment, run), listed[run])
 
-    def _made(self, context: Any, experiment: str, run: str, tag: str, tags: Mapping[str, Any], schema: Schema) -> Table:
-        read = self._read(context, experiment, run, tag, HISTOGRAMS if tag == "gradient_histogram" else EVERYTHING)
+    def _provided(self, where: tuple[Any, str, str], tags: Mapping[str, Any]) -> Provided:
+        with self._lock:
+            memory = self._memories.setdefault(where[1:], Memory())
+        return Provided(self._provider, where, tags=tags, memory=memory)
+
+    def _table(self, key: tuple[str, str, str], provided: Provided) -> Table:
+        _, run, tag = key
+        schema = provided.schema()
+        if tag not in provided or tag not in _tables(schema):
+            raise NotServedError(f"The run has no such data. Received: run={run!r}, tag={tag!r}")
+        newest = provided.stamp(format.OVERALL if format.OVERALL in provided else tag)
+        stamp = (*newest, provided.stamp(tag)[0])
+        with self._lock:
+            known = self._cache.get(key)
+            if known is not None and known[0] == stamp:
+                self._cache.move_to_end(key)
+                return known[1]
+        made = self._made(key, provided, schema)
+        with self._lock:
+            self._cache[key] = (stamp, made)
+            while sum(t.values.nbytes for _, t in self._cache.values()) > MEMORY_BYTES and len(self._cache) > 1:
+                self._cache.popitem(last=False)
+        return made
+
+    def _made(self, key: tuple[str, str, str], provided: Provided, schema: Schema) -> Table:
+        experiment, run, tag = key
+        read = _read(provided, tag, schema=schema)
         names = schema.names("overall")
-        if tag == "overall":
-            return _arranged(read, _description(tag, tags[TAG_PREFIX + tag]).get("rows", ()), names=names)
-        if tag == "gradient_histogram" or TAG_PREFIX + "overall" not in tags:
+        if tag == format.OVERALL:
+            return _arranged(read, provided.row_names(tag), names=names)
+        if tag == format.HISTOGRAM or format.OVERALL not in provided:
             return read
-        overall = self.table(context, experiment, run, "overall")
+        overall = self._table((experiment, run, format.OVERALL), provided)
         steps = _steps(read, overall)
         values = read.at(steps)
         # What a thinned run does not tell of a step was nothing bad.
         loss, norm = (overall.at(steps, 0)[:, names.index(name)] for name in ("loss", "gradient_norm"))
-        if tag.startswith("signal_over_time/"):
+        if tag.startswith(format.TIME_PREFIX):
             values[cells.bad_over_time(values, norm)] = np.inf
             return Table(steps, values)
         sick = ~np.isfinite(loss + norm)
         witness = cells.witness(tag)
         counted = None
-        known = tag in schema.names("layer") and tag != witness and TAG_PREFIX + witness in tags
+        known = tag in schema.names("layer") and tag != witness and witness in provided
         # Where loss and gradient norm are finite throughout no gradient was bad, and the counts need not be read.
         if known and np.isnan(values).any() and (witness == "activation_nonfinite" or sick.any()):
-            counts = self.table(context, experiment, run, witness).at(steps, 0)
+            counts = self._table((experiment, run, witness), provided).at(steps, 0)
             counted = counts if counts.shape == values.shape else None
         values[cells.bad(values, counted)] = np.inf
         return Table(steps, values)
 
-    def _read(self, context: Any, experiment: str, run: str, tag: str, most: int) -> Table:
-        read = self._provider.read_tensors(
-            context,
-            experiment_id=experiment,
-            plugin_name=PLUGIN_NAME,
-            downsample=most,
-            run_tag_filter=RunTagFilter(runs=[run], tags=[TAG_PREFIX + tag]),
-        )
-        data = read.get(run, {}).get(TAG_PREFIX + tag, [])
-        steps = np.array([datum.step for datum in data], np.float64)
-        # A step seen before was repeated by a session that was resumed too far back; the first one counts, as in `Run.load`.
-        kept = np.flatnonzero(np.diff(np.maximum.accumulate(steps), prepend=-np.inf) > 0)
-        rows = [np.asarray(data[i].numpy, np.float32).reshape(-1) for i in kept]
-        width = max(map(len, rows), default=0)
-        values = np.full((len(rows), width), np.nan, np.float32)
-        for i, row in enumerate(rows):
-            values[i, : len(row)] = row
-        return Table(steps[kept], values)
 
-    def _described(self, context: Any, experiment: str, name: str, tags: Mapping[str, Any]) -> dict[str, Any]:
-        about: dict[str, Any] = {"name": name, "label": name.removesuffix("/gradients") or name}
-        try:
-            _check_versions(tags)
-            texts = self._read_texts(context, experiment, name, tags)
-            schema = _schema(texts)
-        except NotServedError as error:
-            return about | {"reason": str(error)}
-        if TAG_PREFIX + "overall" not in tags:
-            return about | {"reason": "There is no sample yet: its training has just begun, or was cut off."}
-        newest = tags[TAG_PREFIX + "overall"]
-        given = {tag.removeprefix(TAG_PREFIX) for tag in tags}
-        return about | {
-            "reason": None,
-            "schema": schema.to_dict(),
-            "facts": _object(texts.get("facts")),
-            "findings": _findings(texts.get("findings")),
-            "layer": [n for n in schema.names("layer") if n in given],
-            "variable": [n for n in schema.names("variable") if f"variable/{n}" in given],
-            "over_time": [path for path in schema.recurrent if f"signal_over_time/{path}" in given],
-            "histograms": "gradient_histogram" in given,
-            "last_step": newest.max_step,
-            "wall_time": newest.max_wall_time,
-        }
+def _described(name: str, provided: Provided) -> dict[str, Any]:
+    about: dict[str, Any] = {"name": name, "label": name.removesuffix(f"/{format.FOLDER}") or name}
+    try:
+        return about | {"reason": None} | _contents(provided)
+    except NotServedError as error:
+        return about | {"reason": str(error)}
+    except Exception as error:  # one run that nobody foresaw must not take the others down
+        logger.warning("kerasgrad: the run %s cannot be shown", name, exc_info=True)
+        return about | {"reason": f"It cannot be read: {type(error).__name__}."}
 
-    def _read_texts(self, context: Any, experiment: str, run: str, tags: Mapping[str, Any]) -> dict[str, Any]:
-        """What the text tags say last, by tag; what is not JSON is left out."""
-        wanted = [TAG_PREFIX + tag for tag in ("schema", "facts", "findings") if TAG_PREFIX + tag in tags]
-        stamp = [(tag, tags[tag].max_step, tags[tag].max_wall_time) for tag in wanted]
-        known = self._texts.get((experiment, run))
-        if known is not None and known[0] == stamp:
-            return known[1]
-        read = self._provider.read_tensors(
-            context,
-            experiment_id=experiment,
-            plugin_name=PLUGIN_NAME,
-            downsample=EVERYTHING,
-            run_tag_filter=RunTagFilter(runs=[run], tags=wanted),
-        )
-        texts = {}
-        for tag, data in read.get(run, {}).items():
-            try:
-                texts[tag.removeprefix(TAG_PREFIX)] = json.loads(data[-1].numpy.item())
-            except (ValueError, IndexError, TypeError):
-                continue
-        self._texts[experiment, run] = (stamp, texts)
-        return texts
+
+def _contents(provided: Provided) -> dict[str, Any]:
+    provided.check_versions()
+    schema = provided.schema()
+    if format.OVERALL not in provided:
+        raise NotServedError("There is no sample yet: its training has just begun, or was cut off.")
+    last_step, wall_time = provided.stamp(format.OVERALL)
+    return {
+        "schema": schema.to_dict(),
+        "facts": provided.facts(),
+        "findings": provided.findings(),
+        "layer": [n for n in schema.names("layer") if format.layer_tag(n) in provided],
+        "variable": [n for n in schema.names("variable") if format.variable_tag(n) in provided],
+        "over_time": [path for path in schema.recurrent if format.time_tag(path) in provided],
+        "histograms": format.HISTOGRAM in provided,
+        "last_step": last_step,
+        "wall_time": wall_time,
+    }
+
+
+def _read(provided: Provided, tag: str, *, schema: Schema) -> Table:
+    """The numbers of a tag as they are in the file."""
+    layers, of_variables = len(schema.layers), tag.startswith(format.VARIABLE_PREFIX)
+    width: int | None = len(schema.variables) if of_variables else layers
+    if tag == format.OVERALL:
+        width = len(provided.row_names(tag))
+    elif tag == format.HISTOGRAM:
+        width = layers * max(0, len(schema.bins) - 1)
+    elif tag.startswith(format.TIME_PREFIX):
+        width = None
+    steps, rows = provided.numbers(tag, width, most=HISTOGRAMS if tag == format.HISTOGRAM else EVERYTHING)
+    values = np.full((len(rows), max(map(len, rows), default=width or 0)), np.nan, np.float32)
+    for i, row in enumerate(rows):
+        values[i, : len(row)] = row
+    return Table(steps, values)
 
 
 def _steps(read: Table, overall: Table) -> NDArray[np.float64]:
@@ -265,54 +255,5 @@ def _arranged(read: Table, rows: Sequence[str], *, names: Sequence[str]) -> Tabl
 
 def _tables(schema: Schema) -> set[str]:
     """The tags that hold tables of numbers."""
-    tags = {"overall", "gradient_histogram", *schema.names("layer")}
-    tags |= {f"variable/{name}" for name in schema.names("variable")}
-    return tags | {f"signal_over_time/{path}" for path in schema.recurrent}
-
-
-def _description(tag: str, series: Any) -> dict[str, Any]:
-    try:
-        description = json.loads(series.plugin_content)
-        description["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise NotServedError(f"The description of {tag!r} cannot be read.") from error
-    return dict(description)
-
-
-def _check_versions(tags: Mapping[str, Any]) -> None:
-    for tag, series in tags.items():
-        version = _description(tag, series)["version"]
-        if version != catalogue.FORMAT_VERSION:
-            raise NotServedError(
-                f"It was written in format {version}, this kerasgrad reads {catalogue.FORMAT_VERSION}: "
-                "pip install --upgrade kerasgrad"
-            )
-
-
-def _schema(texts: Mapping[str, Any]) -> Schema:
-    """The rows of a run.
-
-    Raises:
-        NotServedError: there are none, or they do not fit together.
-    """
-    if not isinstance(texts.get("schema"), dict):
-        raise NotServedError("The names of its layers are missing: its event file is damaged or ended too early.")
-    try:
-        schema = Schema.from_dict(texts["schema"])
-    except (TypeError, ValueError) as error:
-        raise NotServedError(f"The names of its layers cannot be read: {error}") from error
-    if not schema.layers:
-        raise NotServedError("It has no layers: nothing in the model could be examined.")
-    if len(schema.activations) != len(schema.layers) or len(schema.owners) != len(schema.variables):
-        raise NotServedError("The names of its layers do not fit together: its event file is damaged.")
-    return schema
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _findings(value: Any) -> list[dict[str, Any]]:
-    """The findings that the run holds, whether as a list or as a whole diagnosis."""
-    listed = value.get("findings") if isinstance(value, dict) else value
-    return [finding for finding in listed if isinstance(finding, dict)] if isinstance(listed, list) else []
+    tags = {format.OVERALL, format.HISTOGRAM, *map(format.layer_tag, schema.names("layer"))}
+    return tags | {*map(format.variable_tag, schema.names("variable")), *map(format.time_tag, schema.recurrent)}

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
@@ -23,6 +22,7 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from kerasgrad import catalogue
+from kerasgrad.events import format
 from kerasgrad.plugin.source import NotServedError, Source, Table
 from kerasgrad.views import cells, vendor
 
@@ -37,13 +37,13 @@ class GradientFlow(base_plugin.TBPlugin):
         context: TensorBoard's `TBContext`.
     """
 
-    plugin_name = catalogue.PLUGIN_NAME
+    plugin_name = format.PLUGIN_NAME
 
     def __init__(self, context: Any) -> None:
         self._source = Source(context.data_provider) if context.data_provider is not None else None
         self._files = _files()
         # Of a run with more samples TensorBoard keeps so many, drawn at random; 0: all.
-        self._most = (getattr(context, "sampling_hints", None) or {}).get(catalogue.PLUGIN_NAME, 0)
+        self._most = (getattr(context, "sampling_hints", None) or {}).get(format.PLUGIN_NAME, 0)
 
     def get_plugin_apps(self) -> Mapping[str, Callable[..., Any]]:
         """The routes."""
@@ -101,7 +101,7 @@ class GradientFlow(base_plugin.TBPlugin):
 
 def statistics(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """All statistics that can be drawn: those of the catalogue, then those that a run has of its own."""
-    known = [dataclasses.asdict(s) | {"logarithmic": cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS]
+    known = [s.describe() | {"logarithmic": cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS]
     own = {
         (each["of"], each["name"]): dict(each) | {"logarithmic": each.get("scale", "logarithmic") == "logarithmic"}
         for run in runs
@@ -118,11 +118,10 @@ def tag(arguments: Mapping[str, str]) -> str:
     """
     of, statistic = arguments.get("of", ""), arguments.get("statistic", "")
     if of == "overall":
-        return "overall"
-    if of == "time":
-        return f"signal_over_time/{statistic}"
-    if of in ("layer", "variable"):
-        return statistic if of == "layer" else f"variable/{statistic}"
+        return format.OVERALL
+    makes = {"time": format.time_tag, "layer": format.layer_tag, "variable": format.variable_tag}
+    if of in makes:
+        return makes[of](statistic)
     raise NotServedError(f"There is no such kind of row. Received: of={of!r}, statistic={statistic!r}")
 
 
@@ -133,8 +132,8 @@ def whole_number(arguments: Mapping[str, str], name: str, default: int) -> int:
         NotServedError: it is something else.
     """
     given = arguments.get(name, str(default))
-    if not given.removeprefix("-").isdecimal() or not -1 <= int(given) < 2**53:
-        raise NotServedError(f"`{name}` takes a whole number from -1. Received: {name}={given!r}")
+    if len(given) > 20 or not given.isascii() or not given.removeprefix("-").isdecimal() or not -1 <= int(given) < 2**53:
+        raise NotServedError(f"`{name}` takes a whole number from -1. Received: {name}={given[:40]!r}")
     return int(given)
 
 

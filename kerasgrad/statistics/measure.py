@@ -125,7 +125,9 @@ def _rows_of_variables(
             whole = tf.zeros_like(variable.before) if tensor is None else _whole(variable, quantity, tensor=tensor)
             before = previous.exchange((quantity, row), whole)
             tensor = None if tensor is None else whole
-        rows.append([] if tensor is None else [Measurable(Reading.of(tensor), variable.size, before)])
+        sparse = before is None and isinstance(getattr(variable, quantity, None), tf.IndexedSlices)
+        size = variable.size if sparse else None
+        rows.append([] if tensor is None else [Measurable(Reading.of(tensor), size, before)])
     return rows
 
 
