@@ -64,6 +64,10 @@ def vanishing(t: dict[Any, Any]) -> Run:
     return made(stuck(t))
 
 
+def frozen_after_tracing(t: dict[Any, Any]) -> Run:
+    return made(t, {"stale_trainable": {"trained": ["layer0", "layer1"]}})
+
+
 def vanishing_through_one(t: dict[Any, Any]) -> Run:
     t["layer", "signal_rms"][:, :3] *= 1e-6
     return made(stuck(t))
@@ -313,6 +317,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (without_a_bound, "unbounded_loss", "", 0),
     (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
+    (frozen_after_tracing, "stale_trainable", "layer0", None),
 ]
 
 

@@ -6,7 +6,7 @@ Keras reads `trainable` when it traces the step, which `compile` makes it do ane
 Threshold and source: one layer; the setter of `keras.Layer.trainable` and the guide to transfer learning say so.
 Known false alarms: the GAN idiom of old, in which a discriminator that was compiled before is frozen on purpose for the
 combined model. It is a note where layers are trained that need not be: only the combined model knows what they are for.
-Remedies: none that a copy could have; compile the model again.
+Remedies: compile_again.
 References: keras.io, "Transfer learning and fine-tuning", on `compile` after a change of `trainable`.
 """
 
@@ -34,4 +34,5 @@ def _found(seen: Evidence, layers: list[str], *, what: str) -> Finding:
         starts_at=layers[0],
         samples=len(seen),
         causes=("`trainable` was changed after the step was traced; Keras reads it again when the model is compiled",),
+        remedies=("compile_again",),
     )
