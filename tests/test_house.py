@@ -68,17 +68,17 @@ SET_ELSEWHERE = {"on_layer", "on_gradient", "on_apply", "on_run"}
 """Functions whose arguments are handed over by `taps.seams`, in the order of the call that they stand for."""
 STILL_TO_MEND = """
 Auto.due BackwardPass._before BackwardPass.apply BackwardPass.differentiate Collector.__init__ ForwardPass._note
-ForwardPass.call GradientFlow._table Source._described Source._made Source._read Source._read_texts Source._tags
-Source.histogram Source.table WatchedStep._trace Way.back Writer.__init__ Writer._add Writer._text Writer._value
+ForwardPass.call GradientFlow._table Source._made
+Source.histogram Source.table WatchedStep._trace Way.back
 _Keeper.__init__ _States._loop _Style.convolution _Twin.trace _adding _applied _around _around.run _as _at_rate
 _batches _belongs _bench _between _biased _block _by_layer _carry_over _carry_state _cell _cells _check _check_copy
 _checked _cifar _clipped _columns _curves _decay _dropped _embedded _ended _epoch _facts _filled _followed _gained
 _gains _heat _heat _in_its_own_process _joined _largest _left_out _lines _losses _maker _means _merged _mnist
 _monitors _normalized _normalized.run _nothing _of_pair _one_by_one _optimizer_apply _optimizer_apply.say _outputs
-_parts_at _pixels _profile _profile _rebuilt _reconciled _redrawn _restore_units _rows _scattered _scores _set
+_parts_at _pixels _profile _profile _rebuilt _reconciled _redrawn _rows _scattered _scores _set
 _set_memory_bias _shaped _shortcut _shown _signs _stem _strategy_run _strategy_run.say _summed _survey _swapped
 _symbols _tape_gradient _tape_gradient.say _tell _timing _train _train_here _try _until _with_prelu _wrap activate
-add_epoch add_facts add_weight_decay as_batch assemble augmented begun between by_graph by_optimizer check
+add_epoch add_weight_decay as_batch assemble augmented begun between by_graph by_optimizer check
 check_choice clip_gradients clip_gradients_adaptively compiled concrete counts dataset decay_learning_rate
 densenet.convolution densenet.step facts finished first_trained initializers_of inside largest like linear_probe
 lower_learning_rate lr_range measure normalize observed opened parser.add predictions prescribe raise_clipnorm

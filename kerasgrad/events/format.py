@@ -14,6 +14,8 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
+from kerasgrad.metadata import Schema
+
 VERSION = 2
 """Of what is written. 1 had all facts in one text, no checksums inside, and ended a file's name in microseconds."""
 READABLE = (1, 2)
@@ -71,6 +73,11 @@ def time_tag(layer: str) -> str:
 def is_text(tag: str) -> bool:
     """Whether a tag, without prefix, holds a JSON text rather than numbers."""
     return tag in (SCHEMA, FINDINGS, SESSION, FACTS, UNIT_COUNTS) or tag.startswith(FACT_PREFIX)
+
+
+def rows(schema: Schema) -> dict[str, Any]:
+    """What the text of the schema says: all rows, and once more the entries of the vector of the whole model."""
+    return schema.to_dict() | {OVERALL: schema.names("overall")}
 
 
 def is_renewed(tag: str) -> bool:
