@@ -24,7 +24,7 @@ import json, logging, sys
 import numpy as np
 import kerasgrad, zoo
 from zoo.baselines import baseline_names
-from kerasgrad.judging import Judge
+from kerasgrad.monitoring.judge import Judge
 logging.disable(logging.WARNING)
 for name in sorted(baseline_names()):
     run, told = zoo.baseline(name), []

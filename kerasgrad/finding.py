@@ -46,6 +46,8 @@ class Finding:
         causes: what usually brings it about, the likeliest first.
         remedies: what to change, by name, the likeliest first.
         withdrawn: step from which on it no longer held, None while it stands.
+        follows_from: the rule that found its cause, `""` if it is a cause itself; what follows has no remedies of its own.
+        shown: whether the run itself shows the first of the causes; else they are what usually brings it about.
     """
 
     severity: Severity
@@ -61,20 +63,37 @@ class Finding:
     causes: tuple[str, ...] = ()
     remedies: tuple[str, ...] = ()
     withdrawn: int | None = None
+    follows_from: str = ""
+    shown: bool = False
 
     def __str__(self) -> str:
         """In one line, for a log."""
-        where = f" at {self.starts_at}" if self.starts_at else ""
-        since = "" if self.since is None else f" since step {self.since}"
-        return f"{self.rule}{where}{since}: {self.summary}"
+        beginning = f" ({self.beginning})" if self.beginning else ""
+        return f"{self.title}{beginning}: {self.summary}"
+
+    @property
+    def title(self) -> str:
+        """The ailment and the layers that suffer from it."""
+        layers = self.layers or ((self.starts_at,) if self.starts_at else ())
+        if len(layers) <= 2:
+            return " in ".join(filter(None, (self.rule, " and ".join(layers))))
+        return f"{self.rule} in {layers[0]} to {layers[-1]}, {len(layers)} layers"
+
+    @property
+    def beginning(self) -> str:
+        """Where it begins, where that is not all of it, and since when; `""` if neither is known."""
+        where = f"begins at {self.starts_at}" if self.starts_at and self.layers not in ((), (self.starts_at,)) else ""
+        since = "" if self.since is None else f"since step {self.since}"
+        gone = "" if self.withdrawn is None else f"withdrawn at step {self.withdrawn}"
+        return ", ".join(filter(None, (where, since, gone)))
 
     @property
     def evidence(self) -> str:
         """What was measured against what, and on how much it rests."""
         parts = []
         if self.quantity:
-            against = "" if math.isnan(self.threshold) else f" (threshold {_number(self.threshold)})"
-            parts.append(f"{self.quantity} {_number(self.measured)}{against}")
+            against = "" if math.isnan(self.threshold) else f" (threshold {rounded(self.threshold)})"
+            parts.append(f"{self.quantity} {rounded(self.measured)}{against}")
         if self.samples:
             parts.append(counted(self.samples, "sample"))
         return "; ".join(parts)
@@ -104,8 +123,11 @@ class Finding:
 class Diagnosis:
     """All that the rules say of a run. Its `repr` is the report; as a condition it is true if there are findings.
 
+    Findings form a tree of two levels: causes (`roots`), and what follows from each (`consequences`).
+
     Attributes:
-        findings: the gravest first; those of the same severity as they came: the rules put causes before symptoms.
+        findings: each cause with what follows from it behind, first where the gravest of them is; else as they came: the
+            rules put causes before symptoms. Those that were withdrawn come last.
         not_examined: why a rule could not judge, by the rule's name.
         examined: names of the rules that did judge.
         model: name of the model.
@@ -125,7 +147,7 @@ class Diagnosis:
 
     def __post_init__(self) -> None:
         """Puts the findings in order."""
-        object.__setattr__(self, "findings", tuple(sorted(self.findings, key=_gravest_first)))
+        object.__setattr__(self, "findings", _in_order(self.findings))
 
     def __bool__(self) -> bool:
         """Whether anything was found."""
@@ -138,6 +160,18 @@ class Diagnosis:
     def __iter__(self) -> Iterator[Finding]:
         """The findings, the gravest first."""
         return iter(self.findings)
+
+    @property
+    def roots(self) -> tuple[Finding, ...]:
+        """The findings that follow from no other of these."""
+        return tuple(finding for finding in self.findings if not _follows(finding, self.findings))
+
+    def consequences(self, root: Finding) -> tuple[Finding, ...]:
+        """What follows from a finding; of several of one rule all is told with the first."""
+        first = next((finding for finding in self.roots if finding.rule == root.rule and finding.withdrawn is None), None)
+        if first is not root:
+            return ()
+        return tuple(f for f in self.findings if f.follows_from == root.rule and _follows(f, self.findings))
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """The findings that stand and are at least that grave."""
@@ -187,8 +221,30 @@ def counted(count: int, one: str, *, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def _gravest_first(finding: Finding) -> tuple[bool, int]:
-    return finding.withdrawn is not None, -finding.severity
+def _follows(finding: Finding, findings: tuple[Finding, ...]) -> bool:
+    """Whether what a finding follows from is there and stands, as it does itself."""
+    if not finding.follows_from or finding.withdrawn is not None:
+        return False
+    return any(f.rule == finding.follows_from and not f.follows_from and f.withdrawn is None for f in findings)
+
+
+def _in_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Causes with their consequences behind them, see `Diagnosis`."""
+    family = [f.follows_from if _follows(f, findings) else f.rule for f in findings]
+    gravest = {
+        name: max(
+            (f.severity for f, of in zip(findings, family, strict=True) if of == name and f.withdrawn is None), default=0
+        )
+        for name in family
+    }
+
+    def place(i: int) -> tuple[bool, int, int, bool, int]:
+        finding, name = findings[i], family[i]
+        if finding.withdrawn is not None:
+            return True, -finding.severity, i, False, 0
+        return False, -gravest[name], family.index(name), name != finding.rule, -finding.severity
+
+    return tuple(findings[i] for i in sorted(range(len(findings)), key=place))
 
 
 def _plain(value: Any) -> Any:
@@ -200,7 +256,11 @@ def _plain(value: Any) -> Any:
     return str(float(value)) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _number(value: float) -> str:
-    """Three significant digits."""
-    plain = math.isfinite(value) and (value == 0 or 1e-3 <= abs(value) < 1e5)
-    return f"{value:.3g}" if plain or not math.isfinite(value) else f"{value:.1e}"
+def rounded(value: float) -> str:
+    """A number as it is written everywhere: three significant digits, `1.2e-05` where it is below 0.001 or from 100,000."""
+    size = abs(value)
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.3g}"
+    if not 1e-3 <= size < 99_999.5:
+        return f"{value:.1e}"
+    return f"{value:.0f}" if size >= 999.5 else f"{value:.3g}"

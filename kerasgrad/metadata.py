@@ -36,6 +36,7 @@ class Facts(TypedDict, total=False):
         from_logits: whether that loss takes logits.
         clipping: the optimizer's settings that clip gradients and are on, by name.
         batch_normalised: whether a trainable BatchNormalization layer is in the model.
+        weight_penalty: whether a regulariser or the optimizer pulls weights to zero.
         update_freq: when steps are sampled, as it is written.
         window: samples without firing after which a unit counts as dead.
         batches: training batches so far, sampled or not.
@@ -72,6 +73,7 @@ class Facts(TypedDict, total=False):
     from_logits: bool
     clipping: dict[str, float]
     batch_normalised: bool
+    weight_penalty: bool
     update_freq: str
     window: int
     batches: int

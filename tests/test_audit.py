@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import kerasgrad
@@ -128,6 +129,13 @@ CASES: list[tuple[str, Make, Severity, Make, dict[str, Any]]] = [
         lambda: stacked(relu()),
         {"sequence_length": 150},
     ),
+    (
+        "unbounded_state",
+        lambda: stacked(layers.LSTM(4, activation="relu"), shape=(9, 2)),
+        NOTE,
+        lambda: stacked(layers.LSTM(4), shape=(9, 2)),
+        {},
+    ),
     ("attention_without_positions", lambda: attending(False), NOTE, lambda: attending(True), {}),
     (
         "bias_before_normalization",
@@ -175,14 +183,47 @@ def test_one_is_not_several() -> None:
     assert not re.search(r"\b1 [a-z ]*(layers|normalisations|variables)\b", said)
 
 
-@pytest.mark.parametrize(("rate", "found"), [(0.1, True), (0.099, False), (1e-6, True), (1.1e-6, False)])
-def test_a_rate_on_the_bound_is_beyond_it(rate: float, found: bool) -> None:
+@pytest.mark.parametrize(
+    ("rate", "severity"),
+    [
+        (0.1, NOTE),
+        (0.099, None),
+        (1e-6, NOTE),
+        (1.1e-6, None),
+        (0.99, NOTE),
+        (1.0, WARNING),
+        (1e-7, WARNING),
+        (1.1e-7, NOTE),
+    ],
+)
+def test_a_rate_on_the_bound_is_beyond_it(rate: float, severity: Severity | None) -> None:
     """float32 makes 0.1 a little more and 1e-6 a little less than the bound."""
-    assert ("learning_rate" in {f.rule for f in kerasgrad.audit(stacked(relu(), rate=rate))}) is found
+    found = {f.rule: f.severity for f in kerasgrad.audit(stacked(relu(), rate=rate))}
+    assert found.get("learning_rate") is severity
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"), [(-1e-3, "below 0: each step climbs"), (0.0, "0: nothing moves"), (float("nan"), "no number")]
+)
+def test_a_rate_that_is_none_is_called_so(rate: float, said: str) -> None:
+    (found,) = [f for f in kerasgrad.audit(stacked(relu(), rate=rate)) if f.rule == "learning_rate"]
+    assert said in found.summary and found.severity is WARNING and "usual" not in found.summary
+
+
+def scheduled(highest: float) -> Any:
+    model = stacked(relu())
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, 1000, warmup_target=highest, warmup_steps=100)
+    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
+    return model
+
+
+def test_a_warm_up_begins_at_zero_and_is_judged_by_its_height() -> None:
+    assert "learning_rate" not in {f.rule for f in kerasgrad.audit(scheduled(1e-3))}
+    assert "learning_rate" in {f.rule for f in kerasgrad.audit(scheduled(5.0))}
 
 
 def test_every_check_has_a_fault() -> None:
-    from kerasgrad.probes.checks import CHECKS
+    from kerasgrad.probes.auditing import CHECKS
 
     assert {check.__name__ for check in CHECKS} == {case[0] for case in CASES}
 
@@ -320,3 +361,202 @@ def test_names_of_losses() -> None:
     assert loss_name(keras.losses.mean_absolute_error) == ("mean_absolute_error", False)
     assert loss_name({"out": "mse"}) == ("mean_squared_error", False)
     assert loss_name(["mse", "mae"]) == loss_name(None) == loss_name("no such loss") == ("", False)
+
+
+class AddsALoss(layers.Layer):
+    def call(self, x: Any) -> Any:
+        self.add_loss(0.1 * keras.ops.mean(x**2))
+        return x
+
+
+class WeighsItsLoss(keras.Model):
+    """A `compute_loss` of its own."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.hidden, self.head = relu(), layers.Dense(3, activation="softmax")
+
+    def call(self, x: Any) -> Any:
+        return self.head(self.hidden(x))
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: Any = True
+    ) -> Any:
+        return 7.0 * super().compute_loss(x, y, y_pred, sample_weight, training)
+
+
+def numbers(count: int = 64, width: int = 8) -> Any:
+    return np.random.default_rng(0).normal(size=(count, width)).astype(np.float32)
+
+
+def classes(x: Any, count: int = 3) -> Any:
+    return np.digitize(x[:, 0], np.quantile(x[:, 0], np.arange(1, count) / count))
+
+
+def fitted(model: Any, x: Any, y: Any, epochs: int = 20) -> Any:
+    model.fit(x, y, epochs=epochs, verbose=0)
+    return model, x, y
+
+
+def tagger() -> Any:
+    random = np.random.default_rng(0)
+    words = random.integers(1, 20, (96, 8))
+    for i, length in enumerate(random.integers(3, 9, 96)):
+        words[i, length:] = 0
+    model = keras.Sequential([
+        keras.Input((8,), dtype="int32"), layers.Embedding(20, 8, mask_zero=True), layers.LSTM(8, return_sequences=True),
+        layers.Dense(3, activation="softmax"),
+    ])  # fmt: skip
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    return fitted(model, words, words % 3)
+
+
+def far_out() -> Any:
+    """A classifier that is sure by logits in the thousands: losses clip the probabilities."""
+    model, x, y = fitted(stacked(relu(), rate=0.01), numbers(), classes(numbers()))
+    return model, 1e4 * x, y
+
+
+def multiplied() -> Any:
+    model = WeighsItsLoss()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model(numbers())
+    return model, numbers(), classes(numbers())
+
+
+def bottleneck() -> Any:
+    return stacked(layers.Dense(2), last=layers.Dense(8), loss="mse"), numbers(), numbers()
+
+
+def by_hand() -> Any:
+    model = stacked(relu(), last=layers.Dense(1, activation="sigmoid"))
+    model.compile("adam", lambda y, p: keras.losses.binary_crossentropy(y, p))
+    return model, numbers(), (numbers()[:, :1] > 0).astype(np.float32)
+
+
+def heads(last: str, loss: str) -> Any:
+    inputs = keras.Input((8,))
+    x = relu()(inputs)
+    ends = [layers.Dense(1, activation=last, kernel_initializer="zeros", name=f"label{k}")(x) for k in range(4)]
+    model = keras.Model(inputs, ends)
+    model.compile("adam", [loss] * 4)
+    return model, numbers(), [(numbers()[:, k] > 0).astype(np.float32) for k in range(4)]
+
+
+def stateful() -> Any:
+    model = keras.Sequential([keras.Input(batch_shape=(4, 5, 1)), layers.LSTM(4, stateful=True), layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model, numbers(64, 5)[..., None], numbers(64, 1)
+
+
+def rezero() -> Any:
+    inputs = keras.Input((8,))
+    x = layers.Add()([inputs, layers.Dense(8, kernel_initializer="zeros")(relu()(inputs))])
+    model = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model, numbers(), classes(numbers())
+
+
+def zero_regression(units: int, last: str | None, loss: str) -> Any:
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(units, activation=last, kernel_initializer="zeros")])
+    model.compile("adam", loss)
+    return model, numbers(), classes(numbers()) if units > 1 else numbers()[:, :1]
+
+
+def root_mean_square(rate: float) -> Any:
+    model = stacked(relu(), last=layers.Dense(1), loss="mse")
+    model.compile(keras.optimizers.RMSprop(rate), "mse")
+    return model, numbers(), numbers()[:, :1]
+
+
+SOUND: dict[str, Callable[[], Any]] = {
+    "masked tagger": tagger,
+    "logits in the thousands": far_out,
+    "activity penalty": lambda: (
+        stacked(relu(activity_regularizer="l1"), last=layers.Dense(1), loss="mse"),
+        numbers(),
+        numbers()[:, :1],
+    ),
+    "add_loss": lambda: (
+        stacked(layers.Dense(8), AddsALoss(), last=layers.Dense(1), loss="mse"),
+        numbers(),
+        numbers()[:, :1],
+    ),
+    "a compute_loss of its own": multiplied,
+    "linear autoencoder": bottleneck,
+    "a loss by hand": by_hand,
+    "four sigmoid heads": lambda: heads("sigmoid", "binary_crossentropy"),
+    "four tanh heads": lambda: heads("tanh", "mse"),
+    "stateful": stateful,
+    "a branch that begins at zero": rezero,
+    "linear regression from zero": lambda: zero_regression(1, None, "mse"),
+    "softmax regression from zero": lambda: zero_regression(3, "softmax", "sparse_categorical_crossentropy"),
+    "logistic regression from zero": lambda: zero_regression(1, "sigmoid", "mse"),
+    "RMSprop at 0.1": lambda: root_mean_square(0.1),
+    "a warm-up": lambda: (scheduled(1e-3), numbers(), classes(numbers())),
+    "examples that are all the same": lambda: (
+        stacked(relu(), last=layers.Dense(1), loss="mse"),
+        np.ones((9, 8), np.float32),
+        np.ones((9, 1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_program_gets_no_warning(name: str) -> None:
+    model, x, y = SOUND[name]()
+    before = [np.array(v) for v in model.variables]
+    diagnosis = kerasgrad.audit(model, batch_size=32, x=x, y=y)
+    assert not diagnosis.of(WARNING), repr(diagnosis)
+    several = isinstance(model.loss, list)
+    assert ("loss_of_predictions" in diagnosis.examined) is not several
+    assert not {"linear_stack", "saturating_activation", "deep_without_shortcuts"} & diagnosis.not_examined.keys()
+    assert all(np.array_equal(a, np.array(b)) for a, b in zip(before, model.variables, strict=True))
+    assert all(not tf.is_symbolic_tensor(loss) for loss in model.losses), "nothing of the trace is left behind"
+
+
+def test_the_order_of_labels_is_noticed() -> None:
+    x, y = numbers(), np.repeat([0, 1, 2, 2], 16)
+    one_hot = np.eye(3)[y]
+    for labels, loss in ((y, "sparse_categorical_crossentropy"), (one_hot, "categorical_crossentropy"), (y[:, None], None)):
+        found = {f.rule: f for f in kerasgrad.audit(stacked(relu(), loss=loss), x=x, y=labels)}
+        assert found["sorted_labels"].severity is NOTE and "3 of them" in found["sorted_labels"].summary
+    for labels in (np.roll(y, 8), np.arange(64) % 3, np.zeros(64, int), np.sort(x[:, 0]), np.arange(64)):
+        assert "sorted_labels" not in {
+            f.rule for f in kerasgrad.audit(stacked(last=layers.Dense(1), loss="mse"), x=x, y=labels)
+        }
+
+
+def test_where_the_loss_cannot_be_computed_it_is_left_alone() -> None:
+    model = stacked(relu(), last=layers.Dense(1), loss=lambda y, p: 1 / 0)
+    assert "ZeroDivisionError" in kerasgrad.audit(model, x=numbers(), y=numbers()[:, :1]).not_examined["loss_of_predictions"]
+    few, x, y = stateful()
+    assert "batches of 4" in kerasgrad.audit(few, x=x[:3], y=y[:3]).not_examined["loss_of_predictions"]
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+@pytest.mark.parametrize(
+    ("units", "last", "loss", "wrong"),
+    [
+        (1, "softmax", "binary_crossentropy", True),
+        (3, "sigmoid", "categorical_crossentropy", True),
+        (3, "softmax", "categorical_crossentropy", False),
+        (3, "sigmoid", "binary_crossentropy", False),
+    ],
+)
+def test_a_loss_of_something_else_than_the_predictions(units: int, last: str, loss: str, wrong: bool) -> None:
+    """However sure: what a loss clips does not count as a difference."""
+    x = numbers()
+    y = np.eye(3, dtype=np.float32)[classes(x)] if units == 3 else (x[:, :1] > 0).astype(np.float32)
+    for scale in (1.0, 1e4):
+        model = stacked(relu(), last=layers.Dense(units, activation=last), loss=loss)
+        found = {f.rule for f in kerasgrad.audit(model, x=scale * x, y=y)}
+        assert ("loss_of_predictions" in found) is wrong
+
+
+def test_what_is_frozen_after_it_was_compiled_may_train_on() -> None:
+    model = stacked()
+    model.train_on_batch(numbers(), classes(numbers()))
+    model.trainable = False
+    (found,) = kerasgrad.audit(model)
+    assert (found.rule, found.severity) == ("nothing_trainable", NOTE)

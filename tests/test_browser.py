@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, Page, Route, sync_playwright
 
+from kerasgrad.finding import rounded
 from kerasgrad.run import Run
+from kerasgrad.views import page as report
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Playwright's own pipes
     pytest.mark.xdist_group("tab"),  # one browser and two servers for all of them
 ]
 
-PATIENCE = 300_000
+PATIENCE = 1000 * int(os.environ.get("KERASGRAD_PATIENCE", "300"))
 """Milliseconds; the machine may be busy with other things."""
 
 NASTY = "block/<script>alert(1)</script>"
@@ -66,7 +69,7 @@ def _is_icon(said: Any) -> bool:
 
 
 def _is_local(url: str) -> bool:
-    return url.startswith(("http://127.0.0.1:", "data:", "blob:"))
+    return url.startswith(("http://127.0.0.1:", "data:", "blob:", "file:"))
 
 
 @pytest.fixture
@@ -371,6 +374,63 @@ def test_a_picture_can_be_saved(opened: Callable[..., Frame], page: Page) -> Non
     with page.expect_download() as waiting:
         frame.locator(f"{HEAT} .modebar-btn[data-title^='Download']").first.click()
     assert Path(waiting.value.path()).read_bytes()[:4] == b"\x89PNG"
+
+
+BUTTONS = """Array.from(document.querySelectorAll('.js-plotly-plot'), (plot) => [
+    plot._context.showSendToCloud, plot._context.plotlyServerURL,
+    Array.from(plot.querySelectorAll('.modebar-btn'), (button) => button.dataset.title || button.dataset.attr || ''),
+])"""
+
+
+def offers_no_upload(where: Frame | Page, charts: int) -> None:
+    drawn = where.evaluate(BUTTONS)
+    assert len(drawn) >= charts and any(titles for *_, titles in drawn), "there are buttons to look at"
+    for sends, server, titles in drawn:
+        assert (sends, server) == (False, "")
+        assert not [title for title in titles if any(word in title.lower() for word in ("share", "cloud", "send"))]
+
+
+def test_no_chart_of_the_tab_offers_to_upload_it(opened: Callable[..., Frame]) -> None:
+    offers_no_upload(opened(layer="stem"), 6 + len(board.STATISTICS))
+
+
+def test_no_chart_of_the_report_offers_to_upload_it(page: Page, logs: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(report.page(Run.load(logs / "first")), encoding="utf-8")
+    page.goto((tmp_path / "report.html").as_uri())
+    page.wait_for_selector("body[data-drawn]")
+    offers_no_upload(page, 5)
+    policy = page.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
+    assert policy == report.POLICY and "default-src 'none'" in policy and "form-action 'none'" in policy
+    page.locator("#plot1").hover()
+    with page.expect_download() as waiting:
+        page.locator("#plot1 .modebar-btn[data-title^='Download']").click()
+    assert Path(waiting.value.path()).read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("cut", ["%2", "%", "%E0%A4", "%C3%28", "~2", "~"])
+def test_an_address_that_was_cut_off_opens_the_tab(page: Page, url: str, cut: str) -> None:
+    """In a frame of its own: TensorBoard's page does not start from such an address, whatever its plugins do."""
+    parts = ("runs=first/gradients,good" + cut, "layer=stem", "filter=", "step=", cut, "x", "__proto__=1", "constructor=1")
+    chosen = "".join(f"&p.kerasgrad.{part}" for part in parts)
+    page.goto(f"{url}/data/plugin_entry.html?name=kerasgrad#{chosen}&{cut}={cut}&p.kerasgrad.band={cut}")
+    page.wait_for_selector(".app[data-complete]", timeout=PATIENCE)
+    assert page.locator(HEAT).count() == 1 and page.locator(".notice").is_hidden()
+
+
+def test_the_address_of_the_tab_can_be_cut_off_anywhere(opened: Callable[..., Frame], page: Page) -> None:
+    frame = opened()
+    odd = "a%2 ~7E/ü,&=#"
+    settled(frame, change=lambda: frame.get_by_label("layers with").fill(odd))
+    written = page.evaluate("location.hash")
+    assert "p.kerasgrad.filter=" in written and "%" not in written
+    page.reload()
+    assert frame_of(page).get_by_label("layers with").input_value() == odd
+
+
+def test_numbers_are_written_as_in_the_terminal(opened: Callable[..., Frame]) -> None:
+    values = [0.001, 0.00099, 0.0123456, 1, -12.345, 999.4, 999.6, 1234.4, 99999.4, 99999.9, 1.5e-14, 0]
+    written = opened().evaluate("(values) => import('./static/dom.js').then(({number}) => values.map(number))", values)
+    assert written == [rounded(value) for value in values]
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])

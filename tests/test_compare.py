@@ -52,7 +52,7 @@ def test_what_comes_from_the_output_parts_where_it_is_lost_first() -> None:
     assert (parting.statistic, parting.layer, parting.nearest) == ("signal_rms", "layer3", "layer3")
     assert parting.depth == pytest.approx(3 / 5)
     assert (parting.mine, parting.other) == (pytest.approx(1e-3), pytest.approx(2e-2))
-    assert "They part in signal_rms at layer3, 60 % of the way from the input: 1.0e-03 against 0.02;" in repr(comparison)
+    assert "They part in signal_rms at layer3, 60 % of the way from the input: 0.001 against 0.02;" in repr(comparison)
     assert "at the input 2.0e-07 against 0.02; at the output 0.02 against 0.02." in " ".join(repr(comparison).split())
 
 

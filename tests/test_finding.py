@@ -43,6 +43,8 @@ findings = st.builds(
     causes=st.lists(words, max_size=3).map(tuple),
     remedies=st.lists(words, max_size=3).map(tuple),
     withdrawn=st.none() | st.integers(0, 2**40),
+    follows_from=words,
+    shown=st.booleans(),
 )
 
 
@@ -85,12 +87,63 @@ def test_the_gravest_comes_first_and_the_withdrawn_last() -> None:
     assert Severity.NOTE < Severity.WARNING < Severity.ERROR
 
 
+def named(rule: str, severity: Severity = Severity.WARNING, **more: object) -> Finding:
+    return Finding(rule=rule, severity=severity, summary=f"{rule} is there.", **more)  # type: ignore[arg-type]
+
+
+def test_what_follows_stands_below_its_cause_whatever_its_severity() -> None:
+    late = named("note_of_cause", Severity.NOTE, follows_from="cause")
+    broken = named("broken", Severity.ERROR, follows_from="cause")
+    orphan, gone = named("orphan", follows_from="nobody"), named("gone", follows_from="cause", withdrawn=9)
+    other, cause = named("other", remedies=("use_relu",)), named("cause", remedies=("use_adam",))
+    diagnosis = Diagnosis((other, late, gone, orphan, broken, cause))
+    assert [f.rule for f in diagnosis] == ["cause", "broken", "note_of_cause", "other", "orphan", "gone"]
+    assert diagnosis.roots == (cause, other, orphan, gone) and diagnosis.consequences(cause) == (broken, late)
+    assert diagnosis.consequences(other) == () and diagnosis.of(Severity.ERROR) == (broken,)
+    lines = repr(diagnosis).splitlines()
+    assert lines[0].startswith("model: 3 warnings, 2 more follow")
+    assert lines[2:7] == [
+        "WARNING cause",
+        "  cause is there.",
+        "  remedies: use_adam",
+        "  follows from it:",
+        "    error broken: broken is there.",
+    ]
+    assert repr(Diagnosis.from_dict(json.loads(json.dumps(diagnosis.to_dict())))) == repr(diagnosis)
+
+
+def test_of_two_causes_of_one_rule_the_consequences_are_told_once() -> None:
+    two = tuple(named("short_memory", layers=(name,)) for name in "ab")
+    plateau = named("plateau", follows_from="short_memory")
+    diagnosis = Diagnosis((plateau, *two))
+    assert [diagnosis.consequences(f) for f in two] == [(plateau,), ()] and repr(diagnosis).count("plateau is there") == 1
+
+
+@pytest.mark.parametrize(
+    ("layers", "start", "title", "beginning"),
+    [
+        ((), "", "ill", "since step 2"),
+        (("a",), "a", "ill in a", "since step 2"),
+        ((), "a", "ill in a", "since step 2"),
+        (("a", "b"), "c", "ill in a and b", "begins at c, since step 2"),
+        (("a", "b", "c"), "c", "ill in a to c, 3 layers", "begins at c, since step 2"),
+    ],
+)
+def test_the_title_names_who_suffers_and_the_line_below_where_it_begins(
+    layers: tuple[str, ...], start: str, title: str, beginning: str
+) -> None:
+    finding = named("ill", layers=layers, starts_at=start, since=2)
+    assert (finding.title, finding.beginning) == (title, beginning)
+    assert str(finding) == f"{title} ({beginning}): ill is there."
+
+
 def test_the_report_says_all_of_it() -> None:
     report = repr(Diagnosis((VANISHING,), {"overfitting": "no validation"}, ("vanishing_gradient",), "net", 50, (0, 49)))
     for part in (
         "net: 1 warning (rules: 1, samples: 50, steps 0 to 49)",
-        "WARNING vanishing_gradient at dense_2 since step 3",
-        "layers: dense, dense_1",
+        "WARNING vanishing_gradient in dense to dense_2, 3 layers",
+        "begins at dense_2, since step 3",
+        "layers: dense, dense_1, dense_2",
         "measured: signal at the first / at the last layer 1.5e-09 (threshold 0.001); 50 samples",
         "(a) the derivative of a sigmoid is at most 1/4",
         "(b) the initial weights are too small",

@@ -67,23 +67,24 @@ POSITIONAL = 2
 SET_ELSEWHERE = {"on_layer", "on_gradient", "on_apply", "on_run"}
 """Functions whose arguments are handed over by `taps.seams`, in the order of the call that they stand for."""
 STILL_TO_MEND = """
-Auto.due BackwardPass._before BackwardPass.apply BackwardPass.differentiate Collector.__init__ ForwardPass._note
-ForwardPass.call GradientFlow._table Source._made
-Source.histogram Source.table WatchedStep._trace Way.back
-_Keeper.__init__ _States._loop _Style.convolution _Twin.trace _adding _applied _around _around.run _as _at_rate
-_batches _belongs _bench _between _biased _block _by_layer _carry_over _carry_state _cell _cells _check _check_copy
-_checked _cifar _clipped _columns _curves _decay _dropped _embedded _ended _epoch _facts _filled _followed _gained
-_gains _heat _heat _in_its_own_process _joined _largest _left_out _lines _losses _maker _means _merged _mnist
-_monitors _normalized _normalized.run _nothing _of_pair _one_by_one _optimizer_apply _optimizer_apply.say _outputs
-_parts_at _pixels _profile _profile _rebuilt _reconciled _redrawn _rows _scattered _scores _set
-_set_memory_bias _shaped _shortcut _shown _signs _stem _strategy_run _strategy_run.say _summed _survey _swapped
-_symbols _tape_gradient _tape_gradient.say _tell _timing _train _train_here _try _until _with_prelu _wrap activate
-add_epoch add_weight_decay as_batch assemble augmented begun between by_graph by_optimizer check
-check_choice clip_gradients clip_gradients_adaptively compiled concrete counts dataset decay_learning_rate
-densenet.convolution densenet.step facts finished first_trained initializers_of inside largest like linear_probe
-lower_learning_rate lr_range measure normalize observed opened parser.add predictions prescribe raise_clipnorm
-raise_learning_rate reached said_at_end save show split step_without_update subclassed through_time traced traced
-traced_for train transformer.around unet.two_convolutions unknown use_adam use_pre_norm.run warm_up watch whole_number
+Adversarial.__init__ Auto.due BackwardPass._before BackwardPass._note_given BackwardPass.apply
+BackwardPass.apply_inside BackwardPass.differentiate Collector.__init__ Collector.on_function ForwardPass._note
+ForwardPass.call GradientFlow._table Listener.on_function Reinforce.__init__ Source._made Source.histogram
+Source.table WatchedStep._trace Way.back _Keeper.__init__ _States._loop _Style.convolution _Twin.trace
+_abbreviated_apart _adding _applied _around _around.run _as _at_rate _batches _belongs _bench _between _biased _block
+_by_layer _carry_over _carry_state _cells _check _check_copy _checked _cifar _clipped _columns _curves _decay _dropped
+_embedded _ended _epoch _facts _filled _followed _gained _gains _heat _heat _in_its_own_process _joined _largest
+_left_out _legend _lines _losses _maker _means _merged _mnist _monitors _normalized _normalized.run _nothing _of_pair
+_one_by_one _optimizer_apply _optimizer_apply.say _outputs _parts_at _pixels _profile _profile _rebuilt _reconciled
+_redrawn _room _rows _scattered _scores _set _set_memory_bias _shaped _shortcut _shown _signs _stem _strategy_run
+_strategy_run.say _summed _survey _swapped _symbols _tape_gradient _tape_gradient.say _tell _timing _train _train_here
+_try _until _with_prelu _wrap activate add_weight_decay as_batch assemble augmented begun between by_graph
+by_optimizer cell check check_choice clip_gradients clip_gradients_adaptively compiled concrete counts dataset
+decay_learning_rate densenet.convolution densenet.step facts finished first_trained initializers_of inlined inside
+largest layers like line linear_probe lower_learning_rate lr_range measure normalize observed opened parser.add
+predictions prescribe raise_clipnorm raise_learning_rate reached save scanned show split step_without_update
+subclassed through_time traced traced traced_for train transformer.around unet.two_convolutions unknown use_adam
+use_pre_norm.run warm_up watch whole_number
 """
 """Functions that take more than two positional arguments and came before the rule was looked at; nothing is added here."""
 

@@ -226,7 +226,9 @@ def test_a_rule_or_a_listener_that_fails_ends_no_training() -> None:
 def test_a_history_keeps_first_and_last_of_many_epochs() -> None:
     history: dict[str, list[Any]] = {}
     for epoch in range(1000):
-        progress.add_epoch(history, 10 * (epoch + 1), {"loss": 1000.0 - epoch, **({"late": 1.0} if epoch > 500 else {})})
+        progress.add_epoch(
+            history, 10 * (epoch + 1), logs={"loss": 1000.0 - epoch, **({"late": 1.0} if epoch > 500 else {})}
+        )
     assert history["step"][-1] == 10000 and history["loss"][-1] == 1.0 and len(history["step"]) <= progress.EPOCHS_KEPT
     assert history["step"] == sorted(set(history["step"])) and history["step"][0] <= 50
     assert {len(column) for column in history.values()} == {len(history["step"])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import graphlib
 import math
 import re
 import time
@@ -23,6 +24,7 @@ import zoo.baselines
 import zoo.recipes
 from kerasgrad import catalogue, remedies, rules
 from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.applicable import CHECKS, applicable
 from kerasgrad.rules.evidence import Evidence, median
 from kerasgrad.rules.initial import gates as gates_of
 from kerasgrad.rules.rule import Rule
@@ -252,6 +254,11 @@ def below_zero(t: dict[Any, Any]) -> Run:
     return made(t, {"loss_function": "binary_crossentropy"}, last="sigmoid", units=1)
 
 
+def without_a_bound(t: dict[Any, Any]) -> Run:
+    t["overall", "loss"], t["overall", "gradient_norm"] = -np.geomspace(1, 1e9, 80), np.geomspace(1, 1e6, 80)
+    return made(t, {"loss_function": "of_my_own"})
+
+
 def absolute_error_of_classes(t: dict[Any, Any]) -> Run:
     t["overall", "loss"] = np.linspace(0.14, 0.1, 80)
     history = {"step": [20, 40, 60, 80], "loss": [0.14, 0.12, 0.11, 0.1], "accuracy": [0.1, 0.2, 0.25, 0.28]}
@@ -303,6 +310,7 @@ SICK: list[tuple[Callable[[Any], Run], str, str, int | None]] = [
     (decayed, "shrinking_weights", "", 15),
     (fed_nan, "non_finite", "layer0", 40),
     (below_zero, "last_activation", "layer5", None),
+    (without_a_bound, "unbounded_loss", "", 0),
     (absolute_error_of_classes, "last_activation", "layer5", None),
     (stuck_accuracy, "stuck_metric", "", 20),
 ]
@@ -319,7 +327,9 @@ def test_a_sick_run_is_found_with_layer_and_step(
     found = {f.rule: f for f in (kerasgrad.diagnose(run) if rule in ALWAYS_NOTES else warnings_of(run))}
     assert rule in found
     assert (found[rule].starts_at, found[rule].since) == (layer, since)
-    assert found[rule].summary and found[rule].causes and found[rule].remedies
+    alone = BY_NAME[rule](run)[0]
+    assert found[rule].summary and alone.causes and alone.remedies
+    assert bool(found[rule].remedies) is not bool(found[rule].follows_from), "remedies of the cause alone"
     assert found[rule].samples > 0 or since is None
     assert BY_NAME[rule](run), "a rule can be called by itself"
 
@@ -348,7 +358,7 @@ def test_why_a_signal_vanishes(activation: str, weights: float, dead: float, cau
     tables["layer", "signal_rms"] *= 10.0 ** -np.arange(LAYERS)[::-1]
     tables["variable", "weight_norm"][:, ::2] = weights * 8  # rms(w) sqrt(fan-in) is `weights`
     tables["layer", "dead_fraction"][:, 2] = dead
-    found = next(f for f in kerasgrad.diagnose(made(stuck(tables), activation=activation)) if f.rule == "vanishing_gradient")
+    (found,) = BY_NAME["vanishing_gradient"](made(stuck(tables), activation=activation))
     assert cause in found.causes[0] and found.remedies[0] == remedy
 
 
@@ -436,8 +446,8 @@ def test_what_is_learnt_between_the_last_two_samples_counts() -> None:
 
 def test_a_symptom_names_what_brings_it_about() -> None:
     found = {f.rule: f for f in warnings_of(vanishing(healthy()))}
-    assert "vanishing_gradient" in found["plateau"].causes[0]
-    assert found["plateau"].remedies[0] == found["vanishing_gradient"].remedies[0]
+    assert found["plateau"].follows_from == "vanishing_gradient" and not found["plateau"].remedies
+    assert found["vanishing_gradient"].remedies and not found["vanishing_gradient"].follows_from
 
 
 def test_why_nothing_is_learnt() -> None:
@@ -616,8 +626,8 @@ def tables_of(run: Run) -> dict[Any, Any]:
     return {(s.of, s.name): run.table(s.name, s.of).astype(float) for s in catalogue.STATISTICS}
 
 
-def with_tables(schema: Schema, tables: dict[Any, Any]) -> Run:
-    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"})
+def with_tables(schema: Schema, tables: dict[Any, Any], **facts: Any) -> Run:
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy"} | facts)
     for step in range(len(tables["overall", "loss"])):
         of: dict[str, Any] = {"layer": {}, "variable": {}, "overall": {}}
         for (kind, name), values in tables.items():
@@ -645,7 +655,8 @@ def test_what_follows_from_another_ailment_is_a_note_that_names_it() -> None:
     tables["layer", "signal_rms"][:, :3] = 0.0
     found = {f.rule: f for f in kerasgrad.diagnose(made(tables))}
     assert found["dead_units"].severity is Severity.WARNING
-    assert found["vanishing_gradient"].severity is Severity.NOTE and "dead_units" in found["vanishing_gradient"].summary
+    follows = found["vanishing_gradient"]
+    assert (follows.severity, follows.follows_from, follows.remedies) == (Severity.NOTE, "dead_units", ())
 
 
 def test_an_output_that_is_constant_since_a_layer_is_dead_is_no_place_of_its_own() -> None:
@@ -685,7 +696,9 @@ def test_the_first_finding_is_the_cause_and_its_first_remedy_can_help() -> None:
     assert Evidence(run).learning.gain == 0, "no gain, though the loss fell by 99 % from where the first steps threw it"
     found = warnings_of(run)
     assert [f.rule for f in found] == ["rate_too_high", "dead_units"]
-    assert found[1].remedies[0] == "reset_dead_units", "a lower rate revives nothing"
+    assert found[1].follows_from == "rate_too_high" and found[0].remedies[0] == "lower_learning_rate"
+    alone = BY_NAME["dead_units"](run)[0]
+    assert alone.remedies[0] == "reset_dead_units", "a lower rate revives nothing"
     born = next(f for f in warnings_of(dead(healthy())) if f.rule == "dead_units")
     assert born.remedies[0] == "reset_biases" and dying_remedies()[0] == "lower_learning_rate"
 
@@ -918,6 +931,103 @@ def test_a_rule_that_fails_says_so_and_the_others_go_on(verdict: Any, why: str) 
     assert "KeyError" in kerasgrad.diagnose(run, rules=[unknown]).not_examined["<lambda>"]
 
 
+def test_rules_follow_from_rules_and_not_in_a_ring() -> None:
+    named = {rule.name: {*rule.follows, *(() if rule.is_symptom else rule.may_follow)} for rule in rules.DEFAULT}
+    assert not set().union(*named.values()) - set(BY_NAME)
+    graphlib.TopologicalSorter(named).prepare()
+    assert not [n for n, of in named.items() if not BY_NAME[n].is_symptom and any(BY_NAME[name].is_symptom for name in of)]
+
+
+def test_a_rule_of_ones_own_takes_its_place_in_the_tree() -> None:
+    def gives(name: str, **more: Any) -> Rule:
+        found = Finding(severity=Severity.WARNING, summary=name, since=more.pop("since", 3), remedies=("use_adam",))
+        return Rule(name, lambda seen: [found], **more)
+
+    first, second = gives("first"), gives("second", may_follow=("first",))
+    third, late = gives("third", follows=("second",)), gives("late", may_follow=("early",))
+    ring = gives("one", may_follow=("two",)), gives("two", may_follow=("one",)), gives("early", since=99)
+    found = {f.rule: f for f in kerasgrad.diagnose(made(healthy()), rules=[third, second, first, late, *ring])}
+    assert {name: f.follows_from for name, f in found.items() if f.follows_from} == {"second": "first", "third": "first"}
+    assert found["third"].severity is Severity.NOTE and found["second"].severity is Severity.WARNING
+    assert found["one"].remedies and not found["second"].remedies
+
+
+def recurrent(gates: int, steps: int = 9) -> Run:
+    """A run of one recurrent layer whose kernels are as many side by side, over one step or several."""
+    variables = ("cell/kernel", "cell/recurrent_kernel", "cell/bias", "out/kernel")
+    run = Run(
+        Schema(("cell", "out"), variables, (0, 0, 0, 1), (12 * gates, 16 * gates, 4 * gates, 8), ("recurrent", "linear"), {})
+    )
+    for step in range(9):
+        norms = np.array([1.0, float(steps > 1), 1.0, 1.0], np.float32)
+        run.append(Sample(step, 0.0, {}, {"gradient_norm": norms}, {"loss": 2.0, "gradient_norm": 1.0}))
+    return run
+
+
+def plain(activation: str = "relu", *, scale: float = 1.0, layers: dict[int, str] | None = None, **facts: Any) -> Run:
+    tables = healthy(activation=activation)
+    tables["variable", "weight_norm"][:] = np.where(np.arange(2 * LAYERS) % 2, 0.1, 8 * scale)
+    run = made(tables, facts, activation=activation)
+    names = [(layers or {}).get(i, path) for i, path in enumerate(run.layers)]
+    return with_tables(dataclasses.replace(run.schema, layers=tuple(names), units={}), tables_of(run), **run.facts)
+
+
+def still() -> Run:
+    tables = stuck(healthy())
+    tables["overall", "gradient_norm"][:] = 0.0
+    return made(tables)
+
+
+NUMBERS: dict[str, Any] = {"loss_function": "mean_squared_error"}
+WITH_GAMMA = dataclasses.replace(made(healthy()).schema, variables=tuple(f"layer{i}/gamma" for i in range(2 * LAYERS)))
+ATTENDING = dataclasses.replace(WITH_GAMMA, variables=tuple(f"block/attention{i}/query/kernel" for i in range(2 * LAYERS)))
+SPEAKS_AGAINST: list[tuple[str, Callable[[], Run], Callable[[], Run]]] = [
+    ("use_relu", plain, lambda: plain("sigmoid")),
+    ("use_leaky_relu", lambda: plain("tanh"), plain),
+    ("use_prelu", lambda: plain("gelu"), plain),
+    ("add_shortcuts", lambda: plain(layers={2: "block/add_1"}), lambda: plain(layers={2: "padding"})),
+    ("add_normalization", lambda: with_tables(WITH_GAMMA, healthy()), plain),
+    ("add_batch_normalization", lambda: plain(batch_normalised=True), lambda: plain(batch_normalised=False)),
+    ("add_layer_normalization", lambda: with_tables(WITH_GAMMA, healthy()), plain),
+    ("add_group_normalization", lambda: plain(batch_normalised=True), plain),
+    ("lower_batchnorm_momentum", lambda: plain(batch_normalised=False), lambda: plain(batch_normalised=True)),
+    ("use_group_normalization", lambda: plain(batch_normalised=False), plain),
+    ("use_he_initializer", lambda: plain(scale=2**0.5), plain),
+    ("use_lstm", lambda: recurrent(4), lambda: recurrent(1)),
+    ("use_gru", lambda: recurrent(3), lambda: recurrent(1)),
+    ("shorten_sequences", lambda: recurrent(4, steps=1), lambda: recurrent(4)),
+    ("use_sigmoid", lambda: plain(**NUMBERS), lambda: plain(**NUMBERS, history={"step": [80], "accuracy": [0.5]})),
+    ("use_softmax", lambda: plain(loss_function="huber"), lambda: plain(loss_function="categorical_crossentropy")),
+    ("use_binary_crossentropy", lambda: plain(**NUMBERS), lambda: plain(loss_function="of_my_own")),
+    ("weigh_classes", lambda: plain(**NUMBERS), plain),
+    ("scale_targets", plain, lambda: plain(**NUMBERS)),
+    ("clip_gradients", lambda: plain(clipping={"clipnorm": 1.0}), plain),
+    ("use_adam", lambda: plain(optimizer="AdamW"), lambda: plain(optimizer="SGD")),
+    ("add_dropout", lambda: plain(layers={3: "spatial_dropout1d_2"}), plain),
+    ("add_attention", lambda: with_tables(ATTENDING, healthy()), plain),
+    ("set_from_logits", lambda: plain(from_logits=True), plain),
+    ("raise_learning_rate", still, plain),
+]
+
+
+@pytest.mark.parametrize(("remedy", "against", "fits"), SPEAKS_AGAINST, ids=lambda v: v if isinstance(v, str) else "")
+def test_what_a_net_has_is_not_named_as_a_remedy(remedy: str, against: Callable[[], Run], fits: Callable[[], Run]) -> None:
+    names = ("check_labels", remedy, "of_my_own")
+    assert applicable(names, Evidence(fits())) == names
+    assert applicable(names, Evidence(against())) == ("check_labels", "of_my_own")
+
+
+def test_every_check_of_a_remedy_has_a_case_and_a_finding_passes_it() -> None:
+    checked = {name for names, _ in CHECKS for name in names}
+    assert checked == {name for name, *_ in SPEAKS_AGAINST} and not checked - set(remedies.names())
+    free = {f.rule: f for f in kerasgrad.diagnose(exploding(healthy()))}
+    run = exploding(healthy())
+    run.facts["clipping"] = {"clipnorm": 1.0}
+    clips = {f.rule: f for f in kerasgrad.diagnose(run)}
+    assert "clip_gradients" in free["exploding_gradient"].remedies
+    assert "clip_gradients" not in clips["exploding_gradient"].remedies != ()
+
+
 def test_each_rule_that_has_a_file_is_one_of_the_default_rules() -> None:
     """A file is a rule's if it decorates a function with `rule`; it has the name of that function."""
     decorated = {
@@ -981,3 +1091,34 @@ def test_all_rules_are_quick() -> None:
         kerasgrad.diagnose(run)
         times.append(time.process_time() - began)
     assert min(times) < 0.05
+
+
+def convolutional(*, signal: list[float], dense: int) -> Run:
+    """Three convolutions of 16 channels, 3 x 3, and a Dense of as many inputs; `signal` is that of each at its output."""
+    names = ("conv1", "norm1", "conv2", "norm2", "conv3", "norm3", "classes")
+    variables = tuple(f"{name}/{'gamma' if 'norm' in name else 'kernel'}" for name in names)
+    sizes = (9 * 3 * 16, 16, 9 * 16 * 16, 16, 9 * 16 * 16, 16, dense * 10)
+    schema = Schema(
+        names, (*variables, "classes/bias"), (0, 1, 2, 3, 4, 5, 6, 6), (*sizes, 10), ("relu",) * 6 + ("softmax",), {}
+    )
+    run = Run(schema, {"loss_function": "sparse_categorical_crossentropy", "losses": 1})
+    for step in range(20):
+        layer = {"signal_rms": np.array(signal, np.float32)}
+        run.append(Sample(step, 0.0, layer, {}, {"loss": 2.3, "gradient_norm": 1.0}))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("signal", "dense", "found"),
+    [
+        ([1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-2], 16, False),  # most of it is the mean over 64 positions
+        ([1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-5, 1e-2], 16 * 64, True),  # a Flatten divides by nothing
+        ([1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2], 16, True),
+        ([1e-9, 1e-9, 1e-9, 1e-9, 1e-9, 1e-9, 1e-2], 16, True),  # more than any mean takes
+    ],
+)
+def test_a_mean_over_positions_divides_a_signal_and_loses_nothing(signal: list[float], dense: int, found: bool) -> None:
+    run = convolutional(signal=signal, dense=dense)
+    assert bool(rules.vanishing_gradient(run)) is found
+    run.facts["losses"] = 2
+    assert "no single chain" in kerasgrad.diagnose(run).not_examined["vanishing_gradient"]

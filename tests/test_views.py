@@ -47,30 +47,6 @@ def diagnosed(run: Run) -> Diagnosis:
     return Diagnosis((gone, found), {"plateau": "too short"}, ("vanishing_gradient", "dead_units"), "mine", 6, (0, 10))
 
 
-@pytest.mark.parametrize("columns", ["few", "all"])
-def test_long_names_give_way_and_figures_do_not(columns: str) -> None:
-    names = tuple(f"a_model_of_somebody_else/its_{i}_block_with_a_long_name/layer_{i}" for i in range(3))
-    schema = Schema(names, (), (), (), ("hard_sigmoid",) * 3, {})
-    run = Run(schema, {"model": "long"})
-    sample = board.sample(0, 3)
-    for _, name, _, _ in text.COLUMNS:
-        sample.layer[name] = np.full(3, -1.2345e-5 if columns == "all" or name != "update_ratio" else np.nan, np.float32)
-    sample.layer["saturated_fraction"][:] = 0.37
-    run.append(sample)
-    for marks in (None, diagnosed(run)):
-        out = io.StringIO()
-        text.show(run, marks, file=out)
-        table = [line for line in out.getvalue().splitlines() if "layer_" in line and "layers:" not in line]
-        (head,) = (line for line in out.getvalue().splitlines() if "act. mean" in line)
-        assert all(
-            part in head for part in ("activation", "update/w" if columns == "all" else "signal", "dead", "saturated")
-        )
-        rows = [line for line in table if line.rstrip().endswith("37 %")]
-        assert len(rows) == 3 and max(map(len, (*rows, head))) <= text.WIDTH
-        assert all(f"layer_{i} " in line and line.count("…") == 1 for i, line in enumerate(rows))
-        assert all("-1.2e-05" in line and "hard_sigmoid" in line for line in rows)
-
-
 def test_bad_cells_are_those_that_were_measured() -> None:
     values = np.array([[1, np.nan, np.inf, np.nan], [np.nan, np.nan, 1, np.nan]], np.float32)
     counts = np.array([[0, 0, 0, np.nan], [0, 3, 0, np.nan]], np.float32)
@@ -103,6 +79,13 @@ def test_the_flow_figure_has_the_runs_numbers() -> None:
     assert np.allclose(np.ma.filled(drawn, np.nan).reshape(expected.shape), expected, equal_nan=True)
     assert np.ma.count(np.ma.masked_invalid(marked.get_array())) == 1
     figure.savefig(io.BytesIO())  # the names draw too
+
+
+@pytest.mark.parametrize(("batches", "end"), [(64, 64), (None, 11), (3, 11)])
+def test_a_map_ends_where_the_training_ended(batches: int | None, end: int) -> None:
+    run = recorded()
+    run.facts["batches"] = batches
+    assert run.steps[-1] == 10 and views.flow(run).axes[0].get_xlim() == (0, end)
 
 
 def test_the_other_figures_draw_what_they_say() -> None:

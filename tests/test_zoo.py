@@ -24,9 +24,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 10, "growth": 4, "width": 4, "input_shape": (8, 8, 3)},
     "unet": {"depth": 2, "width": 4, "input_shape": (8, 8, 1)},
     "transformer": {"width": 8, "heads": 2, "vocabulary": 12},
+    "cnn": {"depth": 1, "width": 4, "dense": 8, "input_shape": (8, 8, 3)},
+    "lru": {"depth": 1, "width": 8, "units": 4, "input_shape": (6, 2)},
 }
+OWN_STEP = {"gan", "policy"}
+"""Families with a training step of their own, see `test_zoo_families.py`."""
 IN_THE_FAST_SET = {
     "plain.residual", "lstm.chrono", "resnet.cifar", "densenet.connected", "unet.skips", "transformer.language_model",
+    "cnn.small", "lru.long",
 }  # fmt: skip
 """One of each kind; all the others run in `make test-all`."""
 
@@ -38,6 +43,8 @@ def small(name: str) -> keras.Model:
     if variant.family == "resnet":
         deep = variant.arguments.get("style") == "imagenet"
         overrides |= {"depth": 18, "input_shape": (32, 32, 3)} if deep else {"depth": 8, "input_shape": (8, 8, 3)}
+    if name == "densenet.imagenet":
+        overrides |= {"blocks": (2, 2), "input_shape": (16, 16, 3)}
     if variant.family == "transformer":
         overrides["input_shape"] = (8, 8, 3) if variant.arguments["kind"] == "vision" else (6,)
     return zoo.build(name, **overrides)
@@ -60,7 +67,12 @@ def trainable(model: keras.Model) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=() if n in IN_THE_FAST_SET else pytest.mark.slow) for n in zoo.names()]
+    "name",
+    [
+        pytest.param(n, marks=() if n in IN_THE_FAST_SET else pytest.mark.slow)
+        for n in zoo.names()
+        if VARIANTS[n].family not in OWN_STEP
+    ],
 )
 def test_builds_runs_and_shows_every_trainable_layer(name: str, tmp_path: Path) -> None:
     model = small(name)
@@ -107,7 +119,9 @@ def test_rows_stay_when_keras_forgets_a_wrappers_name(tmp_path: Path) -> None:
 
 def test_the_fast_set_has_one_of_each_family() -> None:
     assert set(zoo.names()) >= IN_THE_FAST_SET
-    assert {VARIANTS[name].family for name in IN_THE_FAST_SET} == set(SMALL) == {v.family for v in VARIANTS.values()}
+    assert (
+        {VARIANTS[name].family for name in IN_THE_FAST_SET} == set(SMALL) == {v.family for v in VARIANTS.values()} - OWN_STEP
+    )
 
 
 CIFAR_MILLIONS = {20: "0.27", 32: "0.46", 44: "0.66", 56: "0.85", 110: "1.7", 1202: "19.4"}
@@ -130,8 +144,14 @@ def test_imagenet_resnets_have_the_published_size(depth: int) -> None:
 
 
 def test_densenet_and_plain_have_the_published_size() -> None:
+    assert f"{trainable(zoo.build('densenet.bottleneck', depth=100)) / 1e6:.1f}" == "0.8"  # the same table: BC 100-12
     assert f"{trainable(zoo.build('densenet.connected')) / 1e6:.1f}" == "1.0"  # Huang et al. 2017, table 2: 40-12
     assert zoo.build("plain.sigmoid").count_params() == (64 * 64 + 64) * 19 + 64 * 10 + 10
+
+
+@pytest.mark.slow
+def test_densenet_121_has_the_published_size() -> None:
+    assert trainable(zoo.build("densenet.imagenet")) == 7_978_856  # torchvision.models.densenet121, `num_params`
 
 
 @pytest.mark.parametrize(
@@ -231,7 +251,7 @@ def test_a_wrong_name_or_override_says_what_there_is() -> None:
         zoo.build("resnet.no_skip")
     with pytest.raises(KeyError, match=r"resnet\.cifar.*depth=56.*Received: name='resnt\.20'"):
         zoo.build("resnt.20")
-    with pytest.raises(KeyError, match=r"there are densenet\.\*, gru\.\*.*Received: name='xyzzy'"):
+    with pytest.raises(KeyError, match=r"there are cnn\.\*, densenet\.\*.*Received: name='xyzzy'"):
         zoo.build("xyzzy")
     with pytest.raises(SystemExit, match=r"plain\.relu.*Received: name='plain\.rellu'"):
         main(["list", "plain.rellu"])

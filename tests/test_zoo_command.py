@@ -13,6 +13,7 @@ import pytest
 
 import zoo
 from kerasgrad import cli
+from kerasgrad.cli import baselines
 
 ROOT = Path(__file__).parents[1]
 
@@ -20,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def door(monkeypatch: pytest.MonkeyPatch) -> None:
     """The entry point as it is declared, whether or not this checkout was installed since."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][cli.BASELINES]
-    points = [importlib.metadata.EntryPoint(name, value, cli.BASELINES) for name, value in declared.items()]
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"][baselines.GROUP]
+    points = [importlib.metadata.EntryPoint(name, value, baselines.GROUP) for name, value in declared.items()]
 
     def found(*, group: str, name: str) -> list[importlib.metadata.EntryPoint]:
         return [point for point in points if (point.group, point.name) == (group, name)]

@@ -21,6 +21,7 @@ DRAWN: dict[str, tuple[Callable[..., Split], tuple[int, ...], str, tuple[int, ..
     "digits_images": (tasks.digits_images, (8, 8, 1), "float32", (), 1797),
     "adding": (tasks.adding, (100, 2), "float32", (1,), 5000),
     "copy_memory": (tasks.copy_memory, (110,), "int32", (110,), 5000),
+    "recall": (tasks.recall, (1000,), "int32", (), 2000),
     "temporal_order": (tasks.temporal_order, (100,), "int32", (), 5000),
     "modular_addition": (tasks.modular_addition, (2,), "int32", (), 23**2),
     "seasonal": (tasks.seasonal, (200, 1), "float32", (1,), 3000),
@@ -45,7 +46,7 @@ def test_shapes_types_and_seeds(name: str) -> None:
 
 
 def test_all_tasks_are_tested() -> None:
-    assert set(tasks.__all__) == {*DRAWN, *DOWNLOADED, "mnist_sequence"}
+    assert set(tasks.__all__) == {*DRAWN, *DOWNLOADED, "mnist_sequence", "gaussians", "bandit"}
 
 
 def test_digits_are_standardized() -> None:
@@ -68,6 +69,11 @@ def test_copy_memory() -> None:
     (x, y), _ = tasks.copy_memory(20, symbols=4, length=3, examples=100)
     assert np.array_equal(y[:, -3:], x[:, :3]) and not y[:, :-3].any()
     assert (x[:, -4] == 5).all() and not x[:, 3:-4].any() and not x[:, -3:].any() and x[:, :3].min() == 1
+
+
+def test_recall() -> None:
+    (x, y), _ = tasks.recall(20, symbols=5, examples=100)
+    assert np.array_equal(x[:, 0], y + 1) and not x[:, 1:].any() and set(y) == set(range(5))
 
 
 def test_temporal_order() -> None:

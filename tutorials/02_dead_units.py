@@ -77,13 +77,14 @@ one sample only: these units gave nothing for that batch, and some of them woke 
 
 ## What the rules say
 
-A finding has its evidence, its causes and its remedies.
+A finding has its evidence and its causes. What follows from another has no remedies of its own: mend the cause.
 """
 
 finding = next(f for f in monitor.diagnosis if f.rule == "dead_units")
 print(finding.summary)
 print(f"causes: {finding.causes[0]}; {finding.causes[1]}")
-print(f"remedies: {', '.join(finding.remedies)}")
+cause = monitor.diagnosis.findings[0]
+print(f"{finding.rule} follows from {finding.follows_from}. Remedies of {cause.rule}: {', '.join(cause.remedies)}")
 
 """
 ## What does not help: a lower rate, afterwards

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, assemble, check, normalize
+from zoo.parts import NORMALIZATIONS, answer, assemble, check, normalize
 
 SMALLEST = 4
 """Pixels that are left of a side at least."""
@@ -65,4 +65,4 @@ def cnn(
     x = layers.Flatten(name="flat")(x)
     x = layers.Dense(dense, activation="relu", kernel_initializer="he_normal", name="dense")(x)
     x = layers.Dropout(2 * dropout, name="dense.drop")(x) if dropout else x
-    return assemble(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name)
+    return assemble(inputs, answer(classes)(x), name)

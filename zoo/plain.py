@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, activate, assemble, check, fresh, normalize
+from zoo.parts import NORMALIZATIONS, activate, answer, assemble, check, fresh, normalize
 
 
 def plain(
@@ -73,7 +73,7 @@ def plain(
         x = layers.Add(name=f"{label}_sum")([x, y]) if residual and number > 1 else y
     if pre_activation:
         x = activate(normalize(x, normalization, "last_norm"), activation, "last_act")
-    outputs = layers.Dense(classes, activation="softmax", name="classes")(x)
+    outputs = answer(classes)(x)
     return assemble(inputs, outputs, name)
 
 

@@ -149,7 +149,7 @@ RECIPES: Mapping[str, Recipe] = {
     "resnet.no_norm": _cifar("resnet.no_norm", NON_FINITE, RATE_TOO_HIGH),
     "resnet.no_shortcut_no_norm": _cifar("resnet.no_shortcut_no_norm", DEAD, NOT_DECREASING, PLATEAU),
     "resnet.stochastic_depth": _cifar("resnet.stochastic_depth"),
-    "resnet.cifar.deep": _cifar("resnet.cifar", PLATEAU, VANISHING, steps=100, depth=56),
+    "resnet.cifar.deep": _cifar("resnet.cifar", PLATEAU, steps=100, depth=56),
     "resnet.no_shortcut.deep": _cifar(
         "resnet.no_shortcut", NOT_DECREASING, PLATEAU, VANISHING, steps=100, depth=56
     ),

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 
 from kerasgrad.remedies.recurrence import chrono, opened
-from zoo.parts import assemble, check
+from zoo.parts import answer, assemble, at_least, check
 
 CELLS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
@@ -27,6 +27,7 @@ def recurrent(
     sequence: bool = False,
     vocabulary: int | None = None,
     embedding: int = 16,
+    padding: bool = False,
     dropout: float = 0.0,
     input_shape: tuple[int, ...] = (100, 2),
     outputs: int = 1,
@@ -50,6 +51,7 @@ def recurrent(
         sequence: whether there is an answer at each step; otherwise one, after the last.
         vocabulary: number of different symbols, for sequences of symbols, which are embedded first; None for numbers.
         embedding: length of the vector of a symbol.
+        padding: whether symbol 0 stands for nothing, which fills short sequences up and is passed over.
         dropout: share that is dropped of what the recurrent layers are given and of what the answer is made of.
         input_shape: `(steps, features)`, or `(steps,)` for symbols.
         outputs: how many numbers an answer has.
@@ -72,9 +74,14 @@ def recurrent(
         check("memory_bias", memory_bias, ("chrono",))
     if memory_bias is not None and cell == "simple_rnn":
         raise ValueError(f"A simple_rnn has no gate whose bias could be set. Received: memory_bias={memory_bias!r}")
+    at_least(1, depth=depth, units=units)
+    if memory_bias == "chrono" and input_shape[0] is None:
+        raise ValueError(f"`chrono` needs the length of the sequences. Received: input_shape={input_shape}")
+    if padding and vocabulary is None:
+        raise ValueError(f"Only symbols can be padding. Received: padding={padding}, vocabulary={vocabulary}")
     x = inputs = layers.Input(input_shape, name="input", dtype="float32" if vocabulary is None else "int32")
     if vocabulary is not None:
-        x = layers.Embedding(vocabulary, embedding, name="embedding")(x)
+        x = layers.Embedding(vocabulary, embedding, mask_zero=padding, name="embedding")(x)
     x = layers.Dropout(dropout, name="input_drop")(x) if dropout else x
     made = []
     for number in range(1, depth + 1):
@@ -90,7 +97,7 @@ def recurrent(
         if normalization is not None:
             x = layers.LayerNormalization(name=f"rnn{number}_norm")(x)
     x = layers.Dropout(dropout, name="answer_drop")(x) if dropout else x
-    model = assemble(inputs, layers.Dense(outputs, activation=output_activation, name="answer")(x), name)
+    model = assemble(inputs, answer(outputs, activation=output_activation, name="answer")(x), name)
     if memory_bias is not None:
         for layer in made:
             for way in (layer.forward_layer, layer.backward_layer) if bidirectional else (layer,):

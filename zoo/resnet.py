@@ -8,12 +8,14 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, assemble, check, normalize
+from zoo.parts import EPSILON, NORMALIZATIONS, answer, assemble, check, normalize
 
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 """Blocks of each stage; from 50 on they are bottlenecks. He et al. 2015, table 1."""
 
 BOTTLENECK_FROM = 50
+IMAGENET_EPSILON = 1e-5
+"""Of the published models of the ImageNet style; those of the CIFAR style have Keras' 1e-3 here."""
 EXPANSION = 4
 
 
@@ -27,15 +29,15 @@ class _Style:
     projection: bool
     bottleneck: bool
 
-    def convolution(self, x: Any, channels: int, size: int, strides: int, name: str) -> Any:
+    def convolution(self, x: Any, channels: int, size: int, strides: int, name: str, *, padding: str = "same") -> Any:
         """A convolution; a bias before a normalisation that takes it away again is left out."""
         return layers.Conv2D(
-            channels, size, strides, padding="same", use_bias=self.normalization is None,
+            channels, size, strides, padding=padding, use_bias=self.normalization is None,
             kernel_initializer="he_normal", name=name,
         )(x)  # fmt: skip
 
     def normalized(self, x: Any, name: str) -> Any:
-        return normalize(x, self.normalization, name)
+        return normalize(x, self.normalization, name, epsilon=IMAGENET_EPSILON if self.projection else EPSILON)
 
 
 def resnet(
@@ -57,7 +59,8 @@ def resnet(
         depth: number of weight layers on the longest way: `6n + 2` (20, 32, 44, 56, 110, 1,202) in the CIFAR style; 18, 34,
             50, 101 or 152 in the ImageNet style.
         style: `"cifar"`: three stages, shortcuts without parameters where the shape changes (option A of the paper);
-            `"imagenet"`: four stages, projections there (option B), bottlenecks from depth 50 on.
+            `"imagenet"`: four stages, projections there (option B), bottlenecks from depth 50 on, whose first convolution
+            has the stride, as in the paper and `keras.applications` (torchvision has it in the second).
         version: 1, normalisation and activation after each convolution; or 2, before it (pre-activation).
         shortcut: whether each block is added to its input.
         normalization: `"batch"`, `"layer"`, `"group"` or None; without one the convolutions have biases.
@@ -80,6 +83,8 @@ def resnet(
     check("style", style, ("cifar", "imagenet"))
     check("version", version, (1, 2))
     check("normalization", normalization, (*NORMALIZATIONS, None))
+    if not 0 <= stochastic_depth < 1:
+        raise ValueError(f"`stochastic_depth` is from 0 to below 1. Received: stochastic_depth={stochastic_depth}")
     if stochastic_depth and not shortcut:
         raise ValueError(f"Without shortcuts no block can be left out. Received: stochastic_depth={stochastic_depth}")
     stages = _stages(depth, style)
@@ -97,7 +102,7 @@ def resnet(
     if version == 2:
         x = layers.ReLU(name="last.relu")(common.normalized(x, "last.norm"))
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return assemble(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name)
+    return assemble(inputs, answer(classes)(x), name)
 
 
 def _stages(depth: int, style: str) -> tuple[int, ...]:
@@ -111,16 +116,23 @@ def _stages(depth: int, style: str) -> tuple[int, ...]:
 
 def _stem(x: Any, width: int, style: str, common: _Style) -> Any:
     """From the image to the first stage. In version 2 the first block normalises."""
-    size, strides = (7, 2) if style == "imagenet" else (3, 1)
-    x = common.convolution(x, width, size, strides, "stem.conv")
+    if style == "imagenet":
+        # As far on each side; Keras' own "same" would pad an even image more at its end.
+        x = layers.ZeroPadding2D(3, name="stem.pad")(x)
+        x = common.convolution(x, width, 7, 2, "stem.conv", padding="valid")
+    else:
+        x = common.convolution(x, width, 3, 1, "stem.conv")
     if common.version == 1:
         x = layers.ReLU(name="stem.relu")(common.normalized(x, "stem.norm"))
-    return layers.MaxPooling2D(3, 2, padding="same", name="stem.pool")(x) if style == "imagenet" else x
+    if style != "imagenet":
+        return x
+    x = layers.ZeroPadding2D(1, name="stem.pool_pad")(x)
+    return layers.MaxPooling2D(3, 2, name="stem.pool")(x)
 
 
 def _block(x: Any, channels: int, strides: int, name: str, drop: float, common: _Style) -> Any:
     """Two convolutions, or three around a bottleneck, and the shortcut around them."""
-    shape = [(channels, 1, 1), (channels, 3, strides), (EXPANSION * channels, 1, 1)]
+    shape = [(channels, 1, strides), (channels, 3, 1), (EXPANSION * channels, 1, 1)]
     if not common.bottleneck:
         shape = [(channels, 3, strides), (channels, 3, 1)]
     y = first = x

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.parts import NORMALIZATIONS, assemble, check, normalize
+from zoo.parts import NORMALIZATIONS, answer, assemble, check, normalize
 
 
 def unet(
@@ -41,9 +41,10 @@ def unet(
         Ronneberger et al. 2015, U-Net; with padded convolutions, so that the answer has the size of the image.
     """
     check("normalization", normalization, (*NORMALIZATIONS, None))
-    if depth < 1 or any(side % 2**depth for side in input_shape[:2]):
+    if depth < 1 or any(side is None or side % 2**depth for side in input_shape[:2]):
         raise ValueError(
-            f"The image's sides must be multiples of 2 ** depth. Received: depth={depth}, input_shape={input_shape}"
+            "The image's sides must be known, and multiples of 2 ** depth, which starts at 1. Received: "
+            f"depth={depth}, input_shape={input_shape}"
         )
 
     def two_convolutions(x: Any, channels: int, level: str) -> Any:
@@ -67,4 +68,4 @@ def unet(
         x = layers.Conv2DTranspose(channels, 2, 2, kernel_initializer="he_normal", name=f"up{level}.grow")(x)
         x = layers.Concatenate(name=f"up{level}.all")([across[level - 1], x]) if skips else x
         x = two_convolutions(x, channels, f"up{level}")
-    return assemble(inputs, layers.Dense(classes, activation="softmax", name="classes")(x), name)
+    return assemble(inputs, answer(classes)(x), name)

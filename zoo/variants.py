@@ -89,6 +89,8 @@ VARIANTS: Mapping[str, Variant] = {
     "gru.sequence": _recurrent("gru", "an answer at each step", sequence=True),
     "gru.layer_norm": _recurrent("gru", "three, each normalised", depth=3, normalization="layer"),
     "cnn.small": Variant("cnn", {}, "two pairs of convolutions, as in Keras' first example"),
+    "lru.long": Variant("lru", {"radii": (0.999, 0.99999)}, "linear recurrent units that forget in 1,000 steps and more"),
+    "lru.short": Variant("lru", {"radii": (0.5, 0.9)}, "the same that forget within ten steps"),
     "resnet.cifar": _resnet("CIFAR style: three stages, shortcuts without parameters"),
     "resnet.pre_activation": _resnet("normalisation and ReLU before each convolution", version=2),
     "resnet.no_shortcut": _resnet("the same convolutions without shortcuts", shortcut=False),
@@ -103,7 +105,24 @@ VARIANTS: Mapping[str, Variant] = {
         style="imagenet", depth=50, version=2, input_shape=(224, 224, 3), classes=1000,
     ),
     "densenet.connected": Variant("densenet", {}, "each layer reads all before it in its block"),
+    "densenet.bottleneck": Variant(
+        "densenet", {"bottleneck": True, "compression": 0.5}, "DenseNet-BC: narrowed before each layer and between blocks"
+    ),
+    "densenet.imagenet": Variant(
+        "densenet",
+        {
+            "blocks": (6, 12, 24, 16), "growth": 32, "bottleneck": True, "compression": 0.5, "style": "imagenet",
+            "input_shape": (224, 224, 3), "classes": 1000,
+        },
+        "DenseNet-121",
+    ),
     "densenet.no_connections": Variant("densenet", {"connected": False}, "each layer reads only the one before"),
+    "gan.saturating": Variant("gan", {"saturating": True}, "the generator minimises log(1 - D): no gradient once D is sure"),
+    "gan.non_saturating": Variant("gan", {}, "the generator minimises -log D"),
+    "gan.spectral": Variant("gan", {"spectral": True, "depth": 6}, "a deep discriminator of bounded slope"),
+    "policy.relu": Variant("policy", {}, "REINFORCE with the mean reward taken off"),
+    "policy.no_baseline": Variant("policy", {"baseline": False}, "the same gradient on average, scattered more"),
+    "policy.sigmoid": Variant("policy", {"activation": "sigmoid", "depth": 10}, "ten sigmoid layers"),
     "unet.skips": Variant("unet", {}, "each level up reads its level down"),
     "unet.no_skips": Variant("unet", {"skips": False}, "everything passes the bottleneck"),
     "transformer.classifier": _transformer("classifier", "encoder, normalisation before each sublayer"),

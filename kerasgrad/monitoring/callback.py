@@ -114,7 +114,7 @@ class GradientMonitor(keras.callbacks.Callback):
     @property
     def step(self) -> int:
         """Training batches so far, over all fits of this model and the session that it resumed."""
-        return 0 if self._session is None else self._session.step
+        return 0 if self._session is None else self._session.position.step
 
     @property
     def failure(self) -> Exception | None:

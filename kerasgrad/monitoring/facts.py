@@ -15,6 +15,7 @@ from kerasgrad.monitoring.overhead import Overhead
 from kerasgrad.run import Facts, Schema
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.outputs import watched
+from kerasgrad.taps import seams
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.layers import below
 from kerasgrad.version import __version__
@@ -34,12 +35,12 @@ def check_backend() -> None:
 
 
 def check_model(model: object) -> None:
-    """Makes sure that a model is one of Keras 3.
+    """Makes sure that a model is one of Keras 3, or trains as one does.
 
     Raises:
         TypeError: it is not.
     """
-    if not isinstance(model, keras.Model):
+    if not isinstance(model, keras.Model) and not seams.is_trainer(model):
         raise TypeError(
             "GradientMonitor watches models of Keras 3. For a model of tf_keras, port it to `import keras` (the same "
             f"layers are there). Received: {type(model).__module__}.{type(model).__name__}"
@@ -76,12 +77,19 @@ def settings(model: keras.Model) -> Facts:
         "parameters": model.count_params() if model.built else None,
         "trainable": len(model.trainable_variables) if model.built else None,
         "optimizer": type(optimizer).__name__ if optimizer is not None else None,
+        "weight_penalty": _is_penalised(model),
         "precision": model.dtype_policy.name,
         "jit_compile": bool(model.jit_compile),
         "run_eagerly": bool(model.run_eagerly),
         "steps_per_execution": model.steps_per_execution,
         "replicas": model.distribute_strategy.num_replicas_in_sync,
     }
+
+
+def _is_penalised(model: keras.Model) -> bool:
+    """Whether a regulariser or the optimizer pulls weights to zero."""
+    decay = getattr(getattr(model, "optimizer", None), "weight_decay", None)
+    return bool(decay) or any(variable.regularizer is not None for variable in model.trainable_variables)
 
 
 def of_watching(overhead: Overhead, rows: Rows) -> Facts:

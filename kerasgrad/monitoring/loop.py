@@ -109,7 +109,7 @@ class Watch:
         Returns:
             What it gives.
         """
-        batch, of_keras = self._session.batch, _is_of_keras(step, self.model)
+        batch, of_keras = self._session.position.batch, _is_of_keras(step, self.model)
         if of_keras:
             self.model.make_train_function()
         self._session.begin_step(batch, self._train_function.prepare if of_keras else lambda: None)
@@ -128,7 +128,7 @@ class Watch:
                 said the rules take from the samples.
         """
         self._session.end_epoch(logs)
-        self._session.begin_epoch(self._session.epoch + 1)
+        self._session.begin_epoch(self._session.position.epoch + 1)
 
     @property
     def run(self) -> Run:

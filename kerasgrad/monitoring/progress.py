@@ -68,21 +68,7 @@ def loss_name(loss: Any) -> tuple[str, bool]:
     return "", False
 
 
-def planned(params: Mapping[str, Any] | None, step: int) -> int | None:
-    """How many training batches there will have been when a fit is over.
-
-    Args:
-        params: what Keras tells its callbacks of the fit.
-        step: batches before it.
-
-    Returns:
-        The number, None where the data's length is not known.
-    """
-    epochs, steps = ((params or {}).get(name) for name in ("epochs", "steps"))
-    return step + epochs * steps if epochs and steps else None
-
-
-def add_epoch(history: dict[str, list[Any]], step: int, logs: Mapping[str, Any]) -> None:
+def add_epoch(history: dict[str, list[Any]], step: int, *, logs: Mapping[str, Any]) -> None:
     """Adds the logs of an epoch to a history, in place.
 
     Args:
@@ -102,7 +88,7 @@ def add_epoch(history: dict[str, list[Any]], step: int, logs: Mapping[str, Any])
             del column[1:-1:2]
 
 
-def said_at_end(run: Run | None, steps: int, log_dir: object) -> str:
+def said_at_end(run: Run | None, steps: int, *, log_dir: object) -> str:
     """What is said when a training has ended: how much was seen, and where it can be looked at."""
     if run is None:
         return "kerasgrad: no step was sampled."

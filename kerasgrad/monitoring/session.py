@@ -18,6 +18,7 @@ from kerasgrad.monitoring.guard import guarded
 from kerasgrad.monitoring.instrument import Instrument
 from kerasgrad.monitoring.overhead import Overhead
 from kerasgrad.monitoring.placing import Placing
+from kerasgrad.monitoring.position import Position
 from kerasgrad.monitoring.recorder import Recorder
 from kerasgrad.monitoring.sample_queue import SampleQueue
 from kerasgrad.monitoring.schedule import Auto
@@ -25,6 +26,7 @@ from kerasgrad.monitoring.settings import Settings
 from kerasgrad.run import Run, Schema
 from kerasgrad.statistics.own_moments import Previous
 from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.moments import NotWatchedError
 
 logger = logging.getLogger("kerasgrad")
 
@@ -43,6 +45,7 @@ class Session:
         self.model = model
         self.settings = settings
         self.overhead = Overhead()
+        self.position = Position()
         self.failure: Exception | None = None
         self.armed = False
         """Whether the step that comes is to be sampled."""
@@ -55,32 +58,11 @@ class Session:
         self._rows = Rows()
         self._previous = Previous() if model.distribute_strategy.num_replicas_in_sync == 1 else None
         self._latest: Mapping[str, Any] = {}
-        self._epoch = 0
-        self._epoch_start = 0  # steps before this epoch
-        self._epoch_batches = 0  # steps done in this epoch
-        self._epochs: int | None = None  # of this fit
-        self._steps: int | None = None  # of each epoch
-        self._planned: int | None = None  # steps when this fit is over
         self._pair = -1  # step that is sampled because the one before was
         self._received = -2  # last step that was measured
         self._begun: float | None = None
 
     # What there is to see.
-
-    @property
-    def step(self) -> int:
-        """Training batches so far, over all fits of this model and the session that it resumed."""
-        return self._epoch_start + self._epoch_batches
-
-    @property
-    def epoch(self) -> int:
-        """The epoch that runs, or ran last."""
-        return self._epoch
-
-    @property
-    def batch(self) -> int:
-        """Training batches so far in this epoch."""
-        return self._epoch_batches
 
     @property
     def run(self) -> Run:
@@ -121,24 +103,26 @@ class Session:
         """
         if self.settings.directory is not None:
             events.check_writable(self.settings.directory)
-        facts.check_choice(self.model, self.settings.selected, self.settings.layers)
         self.failure, self.armed = None, False
-        self._epoch_start, self._epoch_batches = self.step, 0
-        self._epochs, self._steps = epochs, steps
-        self._planned = self.step + epochs * steps if epochs and steps else None
+        if isinstance(self.model, keras.Model):
+            facts.check_choice(self.model, self.settings.selected, self.settings.layers)
+        else:
+            self.fail(
+                NotWatchedError("it has Keras' `fit` without being a keras.Model, which alone says what its layers are")
+            )
+        self.position.begin_fit(epochs, steps)
 
     @guarded
     def begin_epoch(self, epoch: int) -> None:
         """An epoch begins."""
-        if self._recorder is None and not self.step:
-            self._epoch_start = self._placing.look(self.model, epoch)
-        self._epoch_start, self._epoch_batches = self.step, 0
-        self._epoch, self._begun = epoch, None
+        if self._recorder is None and not self.position.step:
+            self.position.shift(self._placing.look(self.model, epoch))
+        self.position.begin_epoch(epoch)
+        self._begun = None
 
     def is_last_of_epoch(self) -> bool:
         """Whether the step that comes may be an epoch's last, whose batch may be smaller."""
-        steps = self._steps
-        return bool(steps and steps > 1 and self._epoch_batches + self.model.steps_per_execution >= steps)
+        return self.position.may_end(self.model.steps_per_execution)
 
     @guarded
     def begin_step(self, batch: int, prepare: Callable[[], None]) -> None:
@@ -149,7 +133,7 @@ class Session:
             prepare: called when that is decided: may put a watched step where the trainer will find it.
         """
         self.end_interval()
-        self._epoch_batches = max(self._epoch_batches, batch)
+        self.position.reach(batch)
         self.read_samples(keep=1, at_once=False)
         self.armed = self._due(batch)
         prepare()
@@ -157,7 +141,7 @@ class Session:
 
     def end_step(self, batch: int) -> None:
         """A batch is done; may be said from another thread."""
-        self._epoch_batches = max(self._epoch_batches, min(batch + 1, self._steps or batch + 1))
+        self.position.done(batch)
 
     @guarded
     def end_interval(self) -> None:
@@ -174,7 +158,7 @@ class Session:
         self.end_interval()
         self.read_samples()
         if self._recorder is not None:
-            progress.add_epoch(self._recorder.run.facts.setdefault("history", {}), self.step, logs)
+            progress.add_epoch(self._recorder.run.facts.setdefault("history", {}), self.position.step, logs=logs)
             self._recorder.run.facts["stale_trainable"] = self._rows.stale
             self._attend("epoch")
         if self._recorder is not None and self._recorder.rested():
@@ -192,13 +176,17 @@ class Session:
 
     def last_words(self) -> str:
         """What is said when a training has ended: how much was seen, and where it can be looked at."""
-        return progress.said_at_end(self._recorder.run if self._recorder else None, self.step, self.settings.log_dir)
+        run = self._recorder.run if self._recorder else None
+        return progress.said_at_end(run, self.position.step, log_dir=self.settings.log_dir)
 
     def fail(self, error: Exception) -> None:
         """Gives up watching, says so once, and lets the training go on."""
         self.failure, self.armed = error, False
         self._queue = SampleQueue()
-        self._why_stopped = f"watching stopped at step {self.step}: {progress.said_of_failure(error)}"
+        if isinstance(error, NotWatchedError):
+            self._why_stopped = f"not watched from step {self.position.step} on, because {error}"
+        else:
+            self._why_stopped = f"watching stopped at step {self.position.step}: {progress.said_of_failure(error)}"
         if self._recorder is not None:
             self._recorder.run.facts.setdefault("notes", []).append(self._why_stopped)
             with contextlib.suppress(Exception):  # what failed may be the very thing that is closed here
@@ -208,12 +196,12 @@ class Session:
     # Sampling.
 
     def _due(self, batch: int) -> bool:
-        step, executions = self._epoch_start + batch, self.model.steps_per_execution
+        step, executions = self.position.at(batch), self.model.steps_per_execution
         if self._pair == step:
             return True
         if isinstance(self._schedule, Auto):
-            last_epoch = batch == 0 and self._epoch + 1 == self._epochs
-            due = last_epoch or self._schedule.due(step, batch, self.overhead, self._planned)
+            once_at_last = batch == 0 and self.position.in_last_epoch
+            due = once_at_last or self._schedule.due(step, batch, self.overhead, self.position.planned)
         else:
             due = any(self._schedule.due(step + i, batch + i) for i in range(executions))
         if due and self.settings.looks_back:
@@ -228,11 +216,9 @@ class Session:
             read: brings the raw moments to the host; it waits for the step.
             rows: what the rows are.
         """
-        done, executed = self._epoch_batches, self.model.steps_per_execution
-        planned = self._steps or done + executed
-        last = min(done + executed, max(planned, done + 1)) - 1
-        step = self._epoch_start + last
-        self._queue.add(step, read, rows=rows, follows=last > done or self._received == step - 1)
+        first, last = self.position.batch, self.position.last_of(self.model.steps_per_execution)
+        step = self.position.at(last)
+        self._queue.add(step, read, rows=rows, follows=last > first or self._received == step - 1)
         self._received = step
 
     @guarded
@@ -277,7 +263,7 @@ class Session:
             self._recorder.close()  # other layers are trained now: rows are never mixed
         self._rows = rows
         folder, run, ahead = self._placing.place(schema)
-        self._epoch_start -= ahead
+        self.position.shift(-ahead)
         self._queue.shift(ahead)
         settings = self.settings
         self._recorder = Recorder(run, folder, window=settings.window, owners=rows.owners, statistics=settings.statistics)
@@ -290,7 +276,7 @@ class Session:
         run, failed = self._recorder.run, self._recorder.failed
         run.facts |= facts.settings(self.model) | progress.aims(self.model) | facts.of_watching(self.overhead, self._rows)
         run.facts |= {
-            "update_freq": repr(self._schedule), "window": self.settings.window, "batches": self.step,
+            "update_freq": repr(self._schedule), "window": self.settings.window, "batches": self.position.step,
             "kept_every": run.kept_every, "directory": str(self._recorder.folder) if self._recorder.folder else "",
         }  # fmt: skip
         if self.settings.looks_back and self._previous is None:

@@ -75,10 +75,18 @@ class Call:
 
 @dataclass
 class Anatomy:
-    """What was seen of a model. `reason` says why nothing was, if so."""
+    """What was seen of a model.
+
+    Attributes:
+        calls: of layers, in order.
+        outputs: tensors that the model gives.
+        terms: losses of its own that its layers add, such as those of `add_loss`; regularisers of weights aside.
+        reason: why nothing was seen, if so.
+    """
 
     calls: list[Call] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
+    terms: int = 0
     reason: str = ""
 
     @cached_property
@@ -148,6 +156,7 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
         with seams.listening(listener):
             outputs = model(inputs, training=True)
         seen.outputs = _tensors(outputs)
+        seen.terms = len(model.losses) - sum(variable.regularizer is not None for variable in model.trainable_variables)
         return outputs
 
     try:
@@ -157,6 +166,8 @@ def anatomy(model: keras.Model, sequence_length: int | None = None) -> Anatomy:
             concrete = tf.function(run, autograph=False).get_concrete_function(specs)
     except Exception as error:
         return Anatomy(reason=f"it could not be traced without data: {type(error).__name__}: {_said(error)[:200]}")
+    finally:
+        model._clear_losses()  # tensors of that graph, which nobody can read
     seen.calls = listener.calls
     _measure_ways(seen, concrete.graph)
     return seen
@@ -217,7 +228,10 @@ def _specs(model: keras.Model, sequence_length: int | None) -> Any:
     if inputs:
         structure = getattr(model, "_inputs_struct", inputs)
         one = structure[0] if isinstance(structure, list) and len(structure) == 1 else structure
-        return keras.tree.map_structure(lambda t: tf.TensorSpec(_shape(t.shape, sequence_length), t.dtype), one)
+        # A batch size that the model itself fixes is kept: a stateful layer has a state for each example.
+        return keras.tree.map_structure(
+            lambda t: tf.TensorSpec(_shape(t.shape, sequence_length, batch=t.shape[0]), t.dtype), one
+        )
     shapes = getattr(model, "_build_shapes_dict", None) or {}
     if len(shapes) != 1:
         return "the shapes that it was built with are not known: it is subclassed, with more than one input or none"
@@ -226,8 +240,8 @@ def _specs(model: keras.Model, sequence_length: int | None) -> Any:
     return tf.TensorSpec(_shape(shape, sequence_length), "int32" if integer else "float32")
 
 
-def _shape(shape: Any, sequence_length: int | None) -> list[int | None]:
-    open_batch = [None, *list(shape)[1:]]
+def _shape(shape: Any, sequence_length: int | None, *, batch: int | None = None) -> list[int | None]:
+    open_batch = [batch, *list(shape)[1:]]
     if sequence_length is not None and len(open_batch) > 1 and open_batch[1] is None:
         open_batch[1] = sequence_length
     return open_batch

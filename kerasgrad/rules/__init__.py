@@ -37,12 +37,14 @@ from kerasgrad.rules.small_batch import small_batch
 from kerasgrad.rules.stale_trainable import stale_trainable
 from kerasgrad.rules.stuck_metric import stuck_metric
 from kerasgrad.rules.unbalanced_layers import unbalanced_layers
+from kerasgrad.rules.unbounded_loss import unbounded_loss
 from kerasgrad.rules.unscaled_inputs import unscaled_inputs
 from kerasgrad.rules.vanishing_gradient import vanishing_gradient
 from kerasgrad.run import Run
 
 DEFAULT: tuple[Rule, ...] = (
-    non_finite, stale_trainable, disconnected, last_activation, unscaled_inputs, exploding_activation, collapsing_activation,
+    non_finite, stale_trainable, disconnected, last_activation, unbounded_loss, unscaled_inputs, exploding_activation,
+    collapsing_activation,
     rate_too_high, rate_too_low, small_batch, shrinking_weights, clipping_always, dead_units, saturated_units, dormant_units,
     vanishing_gradient, exploding_gradient, short_memory, frozen_layer, unbalanced_layers, constant_output,
     loss_not_decreasing, plateau, oscillating_loss, diverging_loss, overfitting, stuck_metric,
@@ -65,7 +67,7 @@ def diagnose(run: Run, rules: Iterable[Rule] = DEFAULT) -> Diagnosis:
     Example:
         >>> kerasgrad.diagnose(kerasgrad.Run.load("logs/mine"))
     """
-    seen = Evidence(run)
+    seen, rules = Evidence(run), tuple(rules)
     findings: list[Finding] = []
     examined, not_examined = [], {}
     for each in rules:
@@ -77,7 +79,7 @@ def diagnose(run: Run, rules: Iterable[Rule] = DEFAULT) -> Diagnosis:
             findings += verdict
     steps = (int(run.steps[0]), int(run.steps[-1])) if len(run) else None
     model = str(run.facts.get("model") or "model")
-    return Diagnosis(tuple(ordered(findings)), not_examined, tuple(examined), model, len(run), steps, _signal(seen))
+    return Diagnosis(tuple(ordered(findings, rules)), not_examined, tuple(examined), model, len(run), steps, _signal(seen))
 
 
 def _signal(seen: Evidence) -> dict[str, float]:

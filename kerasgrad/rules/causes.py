@@ -42,11 +42,13 @@ class Cause:
         said: in words.
         decades: orders of magnitude by which it does, about.
         remedies: what helps against it.
+        shown: whether the run shows it; else it is only likely.
     """
 
     said: str
     decades: float
     remedies: tuple[str, ...]
+    shown: bool = True
 
 
 def told(shown: list[Cause]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -178,4 +180,4 @@ def _forgetful(seen: Evidence) -> Iterator[Cause]:
         said = (
             f"a memory that is too short: kerasgrad.through_time(model, {blind[0].rpartition('/')[2]!r}, x, y) measures it"
         )
-        yield Cause(said, 0.0, ("shorten_sequences", "use_lstm"))
+        yield Cause(said, 0.0, ("shorten_sequences", "use_lstm"), shown=False)

@@ -24,7 +24,7 @@ ALWAYS = 0.95
 GAIN = 0.5
 
 
-@rule("layer/gradient_norm", least=10)
+@rule("layer/gradient_norm", least=10, may_follow=("exploding_activation", "unscaled_inputs", "exploding_gradient"))
 def clipping_always(seen: Evidence) -> Verdict:
     """Judges the whole gradient."""
     clipped, norm = (np.square(seen.layer(f"gradient_norm{c}")[:, seen.learners]) for c in ("_clipped", ""))

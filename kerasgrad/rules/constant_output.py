@@ -28,7 +28,20 @@ OF_KIND = {
 GAIN = 0.5
 
 
-@rule("layer/activation_std", "overall/loss", least=10)
+@rule(
+    "layer/activation_std",
+    "overall/loss",
+    least=10,
+    follows=("non_finite", "dead_units", "saturated_units"),
+    may_follow=(
+        "last_activation",
+        "disconnected",
+        "collapsing_activation",
+        "exploding_activation",
+        "rate_too_high",
+        "shrinking_weights",
+    ),
+)
 def constant_output(seen: Evidence) -> Verdict:
     """Judges models that end in one unit."""
     if seen.output < 0:

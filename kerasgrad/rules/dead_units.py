@@ -29,7 +29,12 @@ SEEN = 10
 """Samples before it can be said of a unit that it never fired."""
 
 
-@rule("layer/activation_zeros", least=3)
+@rule(
+    "layer/activation_zeros",
+    least=3,
+    follows=("non_finite",),
+    may_follow=("exploding_activation", "collapsing_activation", "unscaled_inputs", "rate_too_high", "unbounded_loss"),
+)
 def dead_units(seen: Evidence) -> Verdict:
     """Judges layers whose units can die."""
     watched = np.array([row for row, path in enumerate(seen.run.layers) if path in seen.run.schema.units], int)

@@ -1,9 +1,11 @@
 """A trainable variable that no gradient reaches.
 
-What it sees: variables without any gradient (`None`) in every sample, while others have one; or a model without any
-trainable variable, which is an error.
+What it sees: variables without any gradient (`None`) in every sample, while others have one; layers all of whose gradients
+are exactly zero in every sample, though they fire and something arrives behind them; or a model without any trainable
+variable, which is an error.
 Why it hurts: they keep their initial values for ever; all layers before the cut are a fixed random function.
 Threshold and source: none is needed; it is so in every sample or it is not.
+Whether the model learns all the same is no matter.
 Known false alarms: a head that is trained later, a layer that is built but never called. Those own all their variables
 without being called, and are notes. `trainable=False` is a choice: such variables are no rows at all.
 Remedies: remove_stop_gradient, use_differentiable_operations, call_the_layer, unfreeze.
@@ -17,8 +19,15 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity, counted
-from kerasgrad.rules.evidence import Evidence
+from kerasgrad.rules.evidence import Evidence, median
 from kerasgrad.rules.rule import Verdict, rule
+
+LEAST = 5
+"""Samples in which a gradient of zero is no accident."""
+DEAD = 0.999
+"""Share of zeros with which a layer is dead, which is another ailment."""
+FAINT = 1e-20
+"""A gradient below which that of the layer before may have been too small for float32."""
 
 
 @rule()
@@ -32,8 +41,9 @@ def disconnected(seen: Evidence) -> Verdict:
     gradient, weight = seen.run.table("gradient_norm", "variable"), seen.run.table("weight_norm", "variable")
     broken = (seen.run.table("gradient_nonfinite", "variable") > 0).any(axis=0)
     without: Any = np.asarray(np.isnan(gradient).all(axis=0) & np.isfinite(weight).any(axis=0) & ~broken)
+    zero = _always_zero(seen)
     if not without.any() or without.all():
-        return []
+        return zero
     rows = np.unique(seen.owners[without])
     whole: Any = np.array([row for row in rows if np.all(without[seen.owners == row])], np.int64)
     called: Any = np.isfinite(seen.run.table("activation_mean", "layer")).any(axis=0)
@@ -62,5 +72,40 @@ def disconnected(seen: Evidence) -> Verdict:
                 "the layer was built and is never called",
             ),
             remedies=("remove_stop_gradient", "use_differentiable_operations", "call_the_layer"),
+        ),
+        *zero,
+    ]
+
+
+def _always_zero(seen: Evidence) -> list[Finding]:
+    """Layers behind which something multiplies by zero whatever comes: their units fire, and still no gradient is theirs."""
+    gradient = seen.variable("gradient_norm")
+    if len(seen) < LEAST or not (gradient > 0).any():
+        return []
+    dead = median(seen.layer("activation_zeros")) >= DEAD
+    norms = {row: gradient[:, seen.owners == row] for row in seen.learners}
+    rows = [row for row, of in norms.items() if np.isfinite(of).any() and not np.nan_to_num(of).any() and not dead[row]]
+    above = [row for row in seen.learners if rows and row > rows[-1]]
+    reached = above and float(np.nanmax(median(norms[above[0]]), initial=0.0)) > FAINT
+    if not rows or not reached or dead[rows[-1] :].any():
+        return []
+    start = seen.name(rows[-1])
+    return [
+        Finding(
+            severity=Severity.WARNING,
+            summary=f"The gradient of {start} is exactly zero in every sample, that of {seen.name(above[0])} is not.",
+            layers=seen.names(rows),
+            starts_at=start,
+            since=int(seen.steps[0]),
+            quantity="gradient norm",
+            measured=0.0,
+            threshold=0.0,
+            samples=len(seen),
+            causes=(
+                "a softmax over one entry, or a rounding, a comparison or a clipping, behind it: their derivative is zero",
+                "a factor behind it that is zero for every example, such as a mask or a gate that is shut",
+            ),
+            remedies=("use_differentiable_operations", "remove_stop_gradient"),
+            shown=True,
         )
     ]

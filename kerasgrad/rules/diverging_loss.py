@@ -14,13 +14,13 @@ import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import SEVERAL, Evidence
-from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.rules.rule import ANY, Verdict, rule
 
 RISE = 1.5
 GAIN = 0.8
 
 
-@rule("overall/loss", least=5)
+@rule("overall/loss", least=5, may_follow=ANY)
 def diverging_loss(seen: Evidence) -> Verdict:
     """Judges the rise of the loss."""
     if seen.losses > 1:

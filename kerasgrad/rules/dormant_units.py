@@ -20,7 +20,18 @@ from kerasgrad.rules.rule import Verdict, rule
 HALF = 0.5
 
 
-@rule("layer/dormant_fraction", least=10)
+@rule(
+    "layer/dormant_fraction",
+    least=10,
+    may_follow=(
+        "dead_units",
+        "exploding_activation",
+        "collapsing_activation",
+        "unscaled_inputs",
+        "rate_too_high",
+        "unbounded_loss",
+    ),
+)
 def dormant_units(seen: Evidence) -> Verdict:
     """Judges the share of dormant units by layer."""
     table = seen.layer("dormant_fraction")

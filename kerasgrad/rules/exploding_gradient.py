@@ -28,7 +28,13 @@ FIRST = 10
 """Samples that say how large the gradient was at the start."""
 
 
-@rule("layer/signal_rms", "overall/gradient_norm", least=5)
+@rule(
+    "layer/signal_rms",
+    "overall/gradient_norm",
+    least=5,
+    follows=("exploding_activation",),
+    may_follow=("unscaled_inputs", "rate_too_high", "unbounded_loss"),
+)
 def exploding_gradient(seen: Evidence) -> Verdict:
     """Judges growth through depth and over time."""
     through_depth = _through_depth(seen) if seen.learning.useless(GAIN) else []
@@ -71,6 +77,7 @@ def _through_depth(seen: Evidence) -> list[Finding]:
             threshold=10**DEPTH,
             samples=len(seen),
             causes=causes or CAUSES,
+            shown=bool(causes),
             remedies=(*remedies, *REMEDIES[:3]) if remedies else REMEDIES,
         )
     ]

@@ -22,7 +22,18 @@ SHARE = 1e-4
 GAIN = 0.7
 
 
-@rule("layer/update_ratio", least=5)
+@rule(
+    "layer/update_ratio",
+    least=5,
+    follows=(
+        "disconnected",
+        "exploding_activation",
+        "collapsing_activation",
+        "dead_units",
+        "saturated_units",
+        "vanishing_gradient",
+    ),
+)
 def frozen_layer(seen: Evidence) -> Verdict:
     """Judges each layer beside the others."""
     table = seen.layer("update_ratio")[:, seen.learners]

@@ -7,6 +7,7 @@ Threshold and source: none; the table below. Keras 3 takes cross-entropies from 
 leaves behind, whatever that activation was: `Dense(1, activation="softmax")` trains with the loss of a sigmoid and
 predicts a constant. A squared error above 1 with a sigmoid or a softmax, or above 4 with a tanh, shows that targets
 lie beyond what the activation can give.
+An accuracy of a linear output counts against a loss of numbers alone: one written by hand may take logits.
 Known false alarms: a ReLU on counts or prices is a choice: it is a warning only with a gain below 0.7. A softmax in the
 model's own `call`, behind the last layer, is not seen: a categorical cross-entropy of what is no probability is a warning
 with a gain below 0.9. Of cross-entropies the gain on held-out data counts too.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import math
 
 from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.applicable import REGRESSIONS
 from kerasgrad.rules.evidence import NO_OUTPUT, Evidence
 from kerasgrad.rules.learning import of_epochs, outputs
 from kerasgrad.rules.rule import Verdict, rule
@@ -78,12 +80,7 @@ def _judged(
         said = f"The {loss} is {seen.learning.now:.3g}, below 0: targets lie outside of 0 to 1, or a penalty is negative."
         return Severity.WARNING, said, ("check_labels",)
     accuracy, _ = of_epochs(seen.run, "accuracy")
-    if (
-        severity is None
-        and len(accuracy)
-        and (kind == "linear" or loss == "mean_absolute_error")
-        and "crossentropy" not in loss
-    ):
+    if severity is None and len(accuracy) and (kind == "linear" or loss == "mean_absolute_error") and loss in REGRESSIONS:
         severity, remedies = Severity.WARNING, ("use_sigmoid", "use_softmax", "check_loss")
         said = f"Accuracy is reported for a {kind} output that is trained with {loss}."
     if severity is Severity.WARNING and seen.broken is None and not _does_harm(seen, kind, loss=loss, logits=logits):

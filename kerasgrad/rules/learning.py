@@ -114,6 +114,9 @@ def learning(run: Run, index: NDArray[np.int64]) -> Learning:
     loss, steps = loss[given], steps[given]
     start = float(loss[:FIRST].mean()) if len(loss) else math.nan
     epochs, ends = _epochs(run, int(steps[-1]) if len(steps) else -1)
+    if len(epochs) > 1 and _of_few_examples(run, index):
+        # Three batches of an example or two are no more than luck; the first epoch's mean is of them all.
+        start = max(start, float(epochs[0]))
     if len(epochs) < 2:
         # The mean of the only epoch is that of all the way, and says neither how it is now nor whether it still falls.
         epochs, ends = _smoothed(loss, steps)
@@ -192,8 +195,7 @@ def _gain(run: Run, index: Any, *, start: float, now: float) -> tuple[float, flo
     # By default most samples are of the first steps: how the output is now only those of the second half say.
     late = index[np.searchsorted(run.steps[index], run.steps[index[-1:]].sum() / 2) :][-LAST:]
     mean, deviation = (_late(run, f"activation_{what}", late=late) for what in ("mean", "std"))
-    examples = run.overall("examples")[late]
-    if len(examples) and np.mean(examples < FEW) > HALF and output_row(run) >= 0:
+    if _of_few_examples(run, late) and output_row(run) >= 0:
         # Of so few examples a good part of the variance is that from batch to batch; of one it is all of it.
         means = run.table("activation_mean", "layer")[late, output_row(run)].astype(np.float64)
         means = means[np.isfinite(means)]
@@ -215,6 +217,12 @@ def _gain(run: Run, index: Any, *, start: float, now: float) -> tuple[float, flo
         resolved = spread / (spread + now) if spread + now > 0 else math.nan
         return math.nan, min(resolved, 1 - now / start) if start > 0 else resolved
     return math.nan, 1 - now / start if start > 0 else math.nan
+
+
+def _of_few_examples(run: Run, index: Any) -> bool:
+    """Whether most batches are of so few examples that one says little of all."""
+    examples = run.overall("examples")[index]
+    return len(examples) > 0 and bool(np.mean(examples < FEW) > HALF)
 
 
 def _held_out(run: Run, constant: float, *, gain: float, now: float) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ import math
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.causes import of_no_learning, told
 from kerasgrad.rules.evidence import SEVERAL, Evidence
-from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.rules.rule import ANY, Verdict, rule
 
 FALL = 0.05
 GAIN = 0.3
@@ -30,7 +30,7 @@ CAUSES = (
 REMEDIES = ("find_learning_rate", "check_labels", "check_loss")
 
 
-@rule("overall/loss", least=5)
+@rule("overall/loss", least=5, follows=("plateau",), may_follow=ANY)
 def loss_not_decreasing(seen: Evidence) -> Verdict:
     """Judges the fall of the loss."""
     learning = seen.learning
@@ -40,7 +40,8 @@ def loss_not_decreasing(seen: Evidence) -> Verdict:
         return f"{learning.batches} batches are too few; it takes {BATCHES}"
     if not learning.fall < FALL or not (math.isnan(learning.gain) or learning.gain < GAIN):
         return []
-    causes, remedies = told(of_no_learning(seen))
+    why = of_no_learning(seen)
+    causes, remedies = told(why)
     said = f"The loss was {learning.start:.4g} at the start and is {learning.now:.4g} after {learning.batches} batches."
     return [
         Finding(
@@ -55,5 +56,6 @@ def loss_not_decreasing(seen: Evidence) -> Verdict:
             samples=len(seen),
             causes=(*causes, *CAUSES),
             remedies=tuple(dict.fromkeys((*remedies, *REMEDIES))),
+            shown=any(cause.shown for cause in why),
         )
     ]

@@ -8,6 +8,8 @@ Threshold and source: one entry. Debuggers that look at the loss alone (`Termina
 Known false alarms: none; overflows of loss scaling are skipped steps and are left out. A layer may hide NaN: a ReLU
 makes zero of it on some processors, so weights are looked at as well. Where the step itself was not sampled, all
 weights are NaN by the next sample; then the rule says between which steps it came, and names no layer.
+A number that grew until it overflowed is no logarithm of zero: where the loss had risen a hundredfold, where outputs were
+larger than 1e15, whose squares overflow, or behind an `exponential`, that is said first.
 Remedies: lower_learning_rate, clip_gradients, guard_logarithms, check_inputs, check_labels; numbers first where
 no step had been made yet, so that no rate can have done it, and where the loss alone is NaN, labels with them.
 References: Chowdhury et al. 2021 (DeepLocalize, ICSE), which names the first layer by watching every step.
@@ -34,10 +36,17 @@ CAUSES = {
 }  # fmt: skip
 
 OF_STEPS, OF_NUMBERS = ("lower_learning_rate", "clip_gradients"), ("guard_logarithms", "check_inputs")
+OF_GROWTH = (*OF_STEPS, "check_inputs")
+GREW, HUGE = 100.0, 1e15
+"""Rise of the loss, and size of an output, that show that numbers grew: a logarithm of zero comes without warning."""
+LAST = 3
+"""Samples before it whose largest loss counts."""
 OF_LOSS = ("guard_logarithms", "check_labels", "check_inputs")
 
 
-@rule(least=0)
+@rule(
+    least=0, may_follow=("unbounded_loss", "exploding_activation", "unscaled_inputs", "rate_too_high", "exploding_gradient")
+)
 def non_finite(seen: Evidence) -> Verdict:
     """Judges the first sample that is not finite, among all of the run."""
     run = seen.run
@@ -69,7 +78,10 @@ def non_finite(seen: Evidence) -> Verdict:
             f"All weights are NaN: it came between the samples of steps {before} and {at}, at a step that was not sampled."
         )
     causes, of_loss = CAUSES[phase], phase == "loss"
-    if phase == "backward" and bad_loss[first]:
+    grown = _grown(seen, first, row=row)
+    if grown:
+        causes, of_loss = grown, False
+    elif phase == "backward" and bad_loss[first]:
         causes, of_loss = (*CAUSES["loss"], *causes), True
     elif phase == "backward" and list(rows) == list(seen.learners[:1]):
         causes = (HIDDEN, *causes)
@@ -85,9 +97,29 @@ def non_finite(seen: Evidence) -> Verdict:
             threshold=1.0,
             samples=first + 1,
             causes=causes,
-            remedies=(*OF_LOSS, *OF_STEPS) if of_loss else _remedies(at == 0, HIDDEN in causes),
+            remedies=OF_GROWTH if grown else (*OF_LOSS, *OF_STEPS) if of_loss else _remedies(at == 0, HIDDEN in causes),
+            shown=bool(grown),
         )
     ]
+
+
+def _grown(seen: Evidence, first: int, *, row: int) -> tuple[str, ...]:
+    """What shows that numbers grew until they overflowed; none where nothing does."""
+    run, causes = seen.run, []
+    loss = np.abs(run.overall("loss")[: first + 1].astype(np.float64))
+    known = loss[np.isfinite(loss)]
+    times = float(known[-LAST:].max() / max(known[0], 1e-30)) if len(known) > 1 else 1.0
+    if times > GREW:
+        causes.append(f"a training that diverged: the loss had risen {times:.2g}-fold before")
+    size = run.table("activation_max", "layer")[max(first - 1, 0) : first + 1].astype(np.float64)
+    largest = float(np.max(size, initial=0.0, where=np.isfinite(size)))
+    if largest > HUGE:
+        causes.append(f"outputs as large as {largest:.1g}, whose squares are beyond float32")
+    reached = run.schema.activations[: row + 1] if row >= 0 else run.schema.activations
+    if "exponential" in reached:
+        path = seen.name(reached.index("exponential"))
+        causes.append(f"the exponential of {path}: of numbers above 88 it is beyond float32")
+    return tuple(causes)
 
 
 HIDDEN = "inputs that are NaN: a ReLU makes zeros of them, the gradient of the first kernel shows them"
@@ -114,6 +146,8 @@ def _became_nan(weight_norm: Any) -> Any:
 
 def _never_finite(run: Any, loss: Any) -> Any:
     """A loss that is NaN throughout is either not measured, or bad from the start: then something else was measured."""
+    if "loss" in (run.facts.get("not_examined") or {}):
+        return np.zeros(len(loss), bool)
     measured = np.isfinite(run.overall("gradient_norm")).any() or (run.table("gradient_nonfinite", "layer") > 0).any()
     return np.full(len(loss), bool(measured) and bool(run.facts.get("loss_function")))
 

@@ -1,73 +1,81 @@
-"""What follows from what: a dead layer makes the signal vanish below it, so that only the dead layer is worth a warning.
+"""What follows from what: a dead layer makes the signal vanish below it, so that only the dead layer is a cause.
 
-A finding that follows from another of the same run, which is a warning itself and shows no later, becomes a note that
-names it. Of the others those come first that began first, and those of the loss last: any ailment may bring them about.
+Each rule says itself from which others it follows (`follows`, `may_follow`). A cause is a warning and shows no later than
+what follows from it. What follows names the cause at the end of the chain, and has no remedies of its own: to mend the cause
+mends it. Of the others those come first that began first, and those of the loss last: any ailment may bring them about.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kerasgrad.finding import Finding, Severity
+from kerasgrad.rules.rule import Rule
 
-_OF_LAYERS = ("exploding_activation", "collapsing_activation", "dead_units", "saturated_units", "vanishing_gradient")
-
-ROOTS: dict[str, tuple[str, ...]] = {
-    "dead_units": ("non_finite",),
-    "saturated_units": ("non_finite",),
-    "vanishing_gradient": ("non_finite", "dead_units", "saturated_units", "disconnected"),
-    "exploding_gradient": ("non_finite", "exploding_activation"),
-    "unbalanced_layers": ("disconnected", *_OF_LAYERS),
-    "frozen_layer": ("disconnected", *_OF_LAYERS),
-    "constant_output": ("non_finite", "dead_units", "saturated_units"),
-}
-"""By ailment those that bring it about."""
-SYMPTOMS = frozenset({"loss_not_decreasing", "plateau", "oscillating_loss", "diverging_loss", "overfitting", "stuck_metric"})
-"""They say that something is wrong, others say what."""
 LATER = 10
 """Steps by which a cause may show after its effect; each rule has its own threshold, and samples have gaps."""
 
 
-def ordered(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, causes first, those that follow from others as notes.
+def ordered(findings: Sequence[Finding], rules: Iterable[Rule]) -> list[Finding]:
+    """The findings, causes first, those that follow from others below them.
 
     Args:
         findings: of one run, in the order of the rules: where two began at the same step it decides.
+        rules: those that found them.
 
     Returns:
         As many.
     """
-    grave = [f for f in findings if f.severity >= Severity.WARNING]
-    return sorted((_demoted(finding, grave) for finding in findings), key=_causes_first)
-
-
-def _causes_first(finding: Finding) -> tuple[bool, float]:
-    return finding.rule in SYMPTOMS, -1 if finding.since is None else finding.since
-
-
-def _explains(root: Finding, finding: Finding) -> bool:
-    """Whether it shows no later; what a wholly dead layer cuts off it explains in any case."""
-    in_time = root.since is None or finding.since is None or root.since <= finding.since + LATER
-    return in_time or (root.rule == "dead_units" and root.measured >= 1)
-
-
-def _demoted(finding: Finding, grave: Sequence[Finding]) -> Finding:
-    if finding.rule in SYMPTOMS:
-        return _explained(finding, [f for f in grave if f.rule not in SYMPTOMS])
-    before = {f.rule for f in grave if _explains(f, finding)}
-    roots = [root for root in ROOTS.get(finding.rule, ()) if root in before]
-    if not roots or finding.severity < Severity.WARNING:
-        return finding
-    return dataclasses.replace(
-        finding, severity=Severity.NOTE, summary=f"{finding.summary} It follows from {' and '.join(roots)}."
+    by_name = {rule.name: rule for rule in rules}
+    arranged = sorted(
+        findings, key=lambda finding: (by_name[finding.rule].is_symptom and not finding.shown, _begins(finding))
     )
+    causes = {i: _cause(finding, arranged, rules=by_name) for i, finding in enumerate(arranged)}
+    found = []
+    for i, finding in enumerate(arranged):
+        root, cause = _root(i, causes), causes[i]
+        if root is not None and cause is not None and arranged[root].rule != finding.rule:
+            rule = by_name[finding.rule]
+            said = arranged[cause].rule in rule.follows and not rule.is_symptom
+            severity = Severity.NOTE if said else finding.severity
+            finding = dataclasses.replace(finding, severity=severity, follows_from=arranged[root].rule, remedies=())
+        found.append(finding)
+    return found
 
 
-def _explained(finding: Finding, roots: Sequence[Finding]) -> Finding:
-    """A symptom with what the other warnings say as its first cause, and their remedies first."""
-    if not roots:
-        return finding
-    cause = f"what {' and '.join(dict.fromkeys(f.rule for f in roots))} found, see there"
-    remedies = dict.fromkeys((*(f.remedies[0] for f in roots if f.remedies), *finding.remedies))
-    return dataclasses.replace(finding, causes=(cause, *finding.causes), remedies=tuple(remedies))
+def _begins(finding: Finding) -> float:
+    return -1 if finding.since is None else finding.since
+
+
+def _cause(finding: Finding, among: Sequence[Finding], *, rules: Mapping[str, Rule]) -> int | None:
+    """Place of the finding that brings this one about, the first of the ailments that are named first; None if none does."""
+    rule = rules[finding.rule]
+    if rule.is_symptom and finding.shown:
+        return None  # the run shows the cause itself
+    named: list[set[str]] = [{name} for name in (*rule.follows, *rule.may_follow)]
+    if rule.is_symptom:
+        named = [{name for name, other in rules.items() if not other.is_symptom}, *({name} for name in rule.follows)]
+    for names in named:
+        for i, other in enumerate(among):
+            known = other.rule in names and other.severity >= Severity.WARNING and other.rule != finding.rule
+            if known and (rule.is_symptom or _in_time(other, finding)):
+                return i
+    return None
+
+
+def _in_time(cause: Finding, finding: Finding) -> bool:
+    """Whether it shows no later; what a wholly dead layer cuts off it explains in any case."""
+    early = cause.since is None or finding.since is None or cause.since <= finding.since + LATER
+    return early or (cause.rule == "dead_units" and cause.measured >= 1)
+
+
+def _root(start: int, causes: Mapping[int, int | None]) -> int | None:
+    """The cause of the cause; None of what has none, and where rules name each other in a ring."""
+    passed, now = {start}, causes[start]
+    while now is not None and causes[now] is not None:
+        if now in passed:
+            return None
+        passed.add(now)
+        now = causes[now]
+    return now

@@ -18,7 +18,7 @@ import numpy as np
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
 from kerasgrad.rules.learning import of_epochs
-from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.rules.rule import ANY, Verdict, rule
 
 TURNS, SWING = 0.4, 0.2
 EPOCHS = 6
@@ -29,7 +29,7 @@ RISES = 2
 GAIN = 0.8
 
 
-@rule("overall/loss", least=5)
+@rule("overall/loss", least=5, follows=("diverging_loss",), may_follow=ANY)
 def oscillating_loss(seen: Evidence) -> Verdict:
     """Judges the second half of the losses."""
     if not len(of_epochs(seen.run, "loss")[0]) and len(seen) < SAMPLES:

@@ -20,7 +20,7 @@ import numpy as np
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.evidence import Evidence
 from kerasgrad.rules.learning import LASTING, of_epochs, outputs
-from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.rules.rule import ANY, Verdict, rule
 
 RISE = 1.1
 GAIN = 0.05
@@ -32,7 +32,7 @@ SHARE = 0.5
 """Share of the gain in training that held-out data should see; and of the way from chance to perfect, for accuracy."""
 
 
-@rule("overall/loss", least=5)
+@rule("overall/loss", least=5, may_follow=ANY)
 def overfitting(seen: Evidence) -> Verdict:
     """Judges the held-out loss."""
     held_out, ends = of_epochs(seen.run, "val_loss")

@@ -22,12 +22,14 @@ from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.causes import of_no_learning, told
 from kerasgrad.rules.evidence import SEVERAL, Evidence
 from kerasgrad.rules.learning import LASTING, Learning
-from kerasgrad.rules.rule import Verdict, rule
+from kerasgrad.rules.rule import ANY, Verdict, rule
 
 GAIN = 0.1
 LITTLE = 0.03
 """A gain that is small, but may be one."""
 LATE_FALL = 0.05
+ROSE = 1.5
+"""Times the start from which on a loss has risen rather than settled, as for `diverging_loss`."""
 BATCHES = 50
 WORSE_BATCHES = 200
 """Batches from which on a loss above that of a constant prediction counts, even if it still falls."""
@@ -41,7 +43,7 @@ CAUSES = (
 REMEDIES = ("check_labels", "find_learning_rate", "check_loss", "add_capacity")
 
 
-@rule("overall/loss", least=5)
+@rule("overall/loss", least=5, may_follow=ANY)
 def plateau(seen: Evidence) -> Verdict:
     """Judges the loss against that of a constant prediction."""
     learning = seen.learning
@@ -54,10 +56,12 @@ def plateau(seen: Evidence) -> Verdict:
     worse = learning.batches >= WORSE_BATCHES and learning.now > learning.constant
     if learning.gain >= GAIN or (learning.late_fall >= LATE_FALL and not worse):
         return []
-    causes, remedies = told(of_no_learning(seen))
+    why = of_no_learning(seen)
+    causes, remedies = told(why)
     against = "" if math.isnan(learning.constant) else f"; a constant prediction has {learning.constant:.4g}"
     better = "little better" if learning.gain >= LITTLE else "no better"
-    said = f"The loss has settled at {learning.now:.4g}{against}: the model does {better} than one that ignores its input."
+    still = abs(learning.late_fall) < LATE_FALL
+    said = f"The loss {_where(learning, still)}{against}: the model does {better} than one that ignores its input."
     return [
         Finding(
             severity=Severity.NOTE if _holds(learning) else Severity.WARNING,
@@ -71,8 +75,16 @@ def plateau(seen: Evidence) -> Verdict:
             samples=len(seen),
             causes=(*causes, *CAUSES),
             remedies=tuple(dict.fromkeys((*remedies, *REMEDIES))),
+            shown=any(cause.shown for cause in why),
         )
     ]
+
+
+def _where(learning: Learning, still: bool) -> str:
+    """Where the loss is: it may have gone up, and need not have settled."""
+    if learning.now > ROSE * max(learning.start, learning.best):
+        return f"has risen from {learning.start:.4g} to {learning.now:.4g}"
+    return f"has settled at {learning.now:.4g}" if still else f"is at {learning.now:.4g}"
 
 
 def _holds(learning: Learning) -> bool:

@@ -6,6 +6,8 @@ Threshold and source: below 3e-5 in every layer, with a gain below 0.5 and a los
 usual (Karpathy 2022), TheDeepChecker takes 1e-4 as too low. Or: in the first half of the steps the rate has fallen below
 a hundredth of its largest value for good while the loss still fell, with a gain below 0.7; schedules come there in their
 last tenth.
+A rate below 0 is a warning in any case. A loss that falls from epoch to epoch, by 5 % in the last quarter, with a gain
+below 0.5, is a note: it ended too early.
 Known false alarms: a net at the end of its schedule: its gain says that it has learnt. Callbacks that lower the rate when
 nothing more is to be gained do so late.
 Remedies: raise_learning_rate, find_learning_rate, use_adam.
@@ -19,11 +21,13 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.rules.evidence import Evidence, at_rate, median
+from kerasgrad.rules.evidence import Evidence, at_rate, median, share
 from kerasgrad.rules.rule import Verdict, rule
 
 RATIO = 3e-5
 GAIN, FALL = 0.5, 0.2
+FALLS = 0.05
+"""Fall in the last quarter from which on a loss has not settled, as for `plateau`."""
 GAIN_ENDED, ENDED = 0.7, 0.01
 """With a smaller gain than this no rate should have fallen to such a share of its largest value half way."""
 
@@ -33,16 +37,24 @@ STILL = 0.02
 """Share by which the loss fell in the last quarter of the way there: less, and there was nothing more to be gained."""
 
 
-@rule("layer/update_ratio", "overall/loss", least=5)
+@rule(
+    "layer/update_ratio",
+    "overall/loss",
+    least=5,
+    may_follow=("disconnected", "collapsing_activation", "dead_units", "saturated_units"),
+)
 def rate_too_low(seen: Evidence) -> Verdict:
     """Judges the layer that moves most."""
+    rate = median(seen.overall("learning_rate"))
+    if rate < 0:
+        return [_negative(seen, float(rate))]
     ended = _ended(seen)
     if ended is not None and seen.learning.poor(GAIN_ENDED):
         return [ended]
     table = seen.layer("update_ratio")[:, seen.learners]
     most = float(np.nanmax(median(table), initial=-np.inf))
     if not 0 <= most < RATIO or not seen.learning.poor(GAIN) or seen.learning.fall > FALL:
-        return []
+        return _too_early(seen)
     by = f"by more than {most:.1e} of its weights a step" if most else "at all"
     said = f"No layer moves {by} (0.001 is usual){at_rate(seen)}."
     return [
@@ -60,6 +72,44 @@ def rate_too_low(seen: Evidence) -> Verdict:
             remedies=("raise_learning_rate", "find_learning_rate", "use_adam"),
         )
     ]
+
+
+def _too_early(seen: Evidence) -> list[Finding]:
+    """A loss that falls from epoch to epoch to the last."""
+    learning = seen.learning
+    if not (learning.steady and learning.late_fall >= FALLS and learning.poor(GAIN)):
+        return []
+    said = (
+        f"The loss still fell by {share(learning.late_fall)} in the last quarter of {learning.batches} batches: the training"
+    )
+    return [
+        Finding(
+            severity=Severity.NOTE,
+            summary=f"{said} ended too early, or its rate is too low{at_rate(seen)}.",
+            since=int(learning.steps[0]),
+            quantity="fall of the loss in the last quarter",
+            measured=learning.late_fall,
+            threshold=FALLS,
+            samples=len(seen),
+            causes=("a training that is shorter than the task asks for", "a learning rate that is too low"),
+            remedies=("raise_learning_rate", "find_learning_rate"),
+        )
+    ]
+
+
+def _negative(seen: Evidence, rate: float) -> Finding:
+    return Finding(
+        severity=Severity.WARNING,
+        summary=f"The learning rate is {rate:.2g}, below 0: each step climbs the loss instead of descending it.",
+        since=int(seen.steps[0]),
+        quantity="learning rate",
+        measured=rate,
+        threshold=0.0,
+        samples=len(seen),
+        causes=("a minus too many", "a schedule that runs below zero"),
+        remedies=("find_learning_rate", "raise_learning_rate"),
+        shown=True,
+    )
 
 
 def _ended(seen: Evidence) -> Finding | None:

@@ -32,7 +32,7 @@ STEPS = 8
 """Shorter sequences have no early part."""
 
 
-@rule(least=5)
+@rule(least=5, may_follow=("non_finite", "exploding_activation", "exploding_gradient", "rate_too_high", "saturated_units"))
 def short_memory(seen: Evidence) -> Verdict:
     """Judges every recurrent layer with a signal over time."""
     if not seen.run.schema.recurrent:

@@ -5,7 +5,7 @@ Why it hurts: weights near zero pass neither the inputs on nor the signal back; 
 Threshold and source: the median kernel below 0.3 of its start, or one below 0.05, with a gain below 0.5, in training or
 held out; a regularised net that learns keeps about 0.4 (`benchmarks/README.md`).
 Known false alarms: weights that begin far too large come down to their size; those have a gain.
-Remedies: lower_penalty, lower_learning_rate.
+Remedies: lower_penalty, lower_learning_rate; check_loss where the model has no penalty on its weights.
 References: Krogh & Hertz 1991, A simple weight decay can improve generalization; Loshchilov & Hutter 2019 (AdamW).
 """
 
@@ -19,6 +19,10 @@ from kerasgrad.rules.rule import Verdict, rule
 
 LEFT, LEFT_OF_ONE = 0.3, 0.05
 GAIN = 0.5
+
+CAUSES = "a kernel_regularizer that outweighs the loss", "a weight_decay of the optimizer that is too strong"
+OTHER_CAUSES = "a loss that is least where nothing is predicted", "steps so large that weights were thrown to zero"
+"""Of a net that has neither a regulariser nor weight decay."""
 
 
 @rule("variable/weight_norm", "overall/loss", least=10)
@@ -34,6 +38,7 @@ def shrinking_weights(seen: Evidence) -> Verdict:
     if (float(median(now)) >= LEFT and float(now.min()) >= LEFT_OF_ONE) or not seen.learning.useless(GAIN):
         return []
     rows = np.unique(seen.owners[np.array(kernels)[known][now < LEFT]])
+    penalised = seen.run.facts.get("weight_penalty")
     said = f"Kernels have shrunk: the median to {float(median(now)):.2g} of its size at the start, one to {now.min():.2g}."
     return [
         Finding(
@@ -46,7 +51,9 @@ def shrinking_weights(seen: Evidence) -> Verdict:
             measured=float(median(now)),
             threshold=LEFT,
             samples=len(seen),
-            causes=("a kernel_regularizer that outweighs the loss", "a weight_decay of the optimizer that is too strong"),
-            remedies=("lower_penalty", "lower_learning_rate"),
+            causes=CAUSES if penalised is not False else OTHER_CAUSES,
+            remedies=("lower_penalty", "lower_learning_rate")
+            if penalised is not False
+            else ("lower_learning_rate", "check_loss"),
         )
     ]

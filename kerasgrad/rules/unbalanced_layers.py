@@ -29,7 +29,18 @@ FIRST = 10
 LAYERS = 3
 
 
-@rule("layer/update_ratio", least=5)
+@rule(
+    "layer/update_ratio",
+    least=5,
+    follows=(
+        "disconnected",
+        "exploding_activation",
+        "collapsing_activation",
+        "dead_units",
+        "saturated_units",
+        "vanishing_gradient",
+    ),
+)
 def unbalanced_layers(seen: Evidence) -> Verdict:
     """Judges each layer beside the others."""
     table = seen.layer("update_ratio")[:, seen.learners]

@@ -12,6 +12,7 @@ high.
 Threshold and source: an RMS above 10 with a gain below 0.8 is a warning, above 100 also if that gain is missing on
 held-out data alone; above 3 it is a note (UMLAUT and DeepDiagnosis ask for values within [-1, 1]). An
 RMS below 0.02 is a warning with a gain below 0.5.
+Of fewer than 4 units neither number says much: sums of signals over a batch cancel in one unit, not in many at once.
 Known false alarms: nets that begin with a normalisation or an embedding are not judged. Nets that learn all the same
 get a note.
 Remedies: standardize_inputs, rescale_pixels, add_input_normalization.
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kerasgrad.finding import Finding, Severity
+from kerasgrad.finding import Finding, Severity, counted
 from kerasgrad.rules.evidence import START, Evidence, median
 from kerasgrad.rules.rule import Verdict, rule
 
@@ -31,6 +32,8 @@ GAIN = 0.8
 TINY = 0.02
 """Inputs below this are lost beside the biases, if the model does not learn either."""
 LOST = 0.5
+FEW = 4
+"""Units from which on the gradients of a layer tell the size of its inputs."""
 CAUSES = (
     "pixels from 0 to 255",
     "columns in their own units, of which the largest rules",
@@ -55,6 +58,8 @@ def unscaled_inputs(seen: Evidence) -> Verdict:
         return f"{seen.name(first)}, the first layer with weights, is not one kernel and one bias fed by the inputs"
     if "recurrent_kernel" in kinds:
         size, samples = _by_states(seen, first, kernel=kinds["kernel"], recurrent=kinds["recurrent_kernel"])
+    elif run.schema.sizes[kinds["bias"]] < FEW:
+        return f"{seen.name(first)} has {counted(run.schema.sizes[kinds['bias']], 'unit')}: too few to tell its inputs by"
     else:
         size, samples = _by_bias(seen, kernel=kinds["kernel"], bias=kinds["bias"])
         told = _by_outputs(seen, first, kernel=kinds["kernel"], bias=kinds["bias"])

@@ -8,8 +8,9 @@ optimizer makes of it is mostly noise.
 Threshold and source: a drop of 3 orders of magnitude with a gain below 0.5, of 4 with a gain below 0.7 (3 to 4 is the
 teaching figure), or of 7 in any case. Absolute thresholds (mean |g| < 1e-7 elsewhere) fire on nets that have converged:
 here all layers shrink together.
-Known false alarms: per-entry signals shrink where an average over many positions is taken; 4 orders leave room for
-that. Weight gradients are not looked at: they can be level while the signal dies.
+Known false alarms: per-entry signals are divided by the positions where a mean over them is taken; what is lost in that one
+step is not counted, where the sizes show it (`rules.pooling`), and elsewhere 4 orders leave room for it. Weight gradients
+are not looked at: they can be level while the signal dies.
 Remedies: use_relu, add_shortcuts, add_normalization, use_he_initializer; where the run shows why (`rules.causes`), those
 that help against it, use_glorot_initializer, reset_dead_units and use_leaky_relu among them.
 References: Hochreiter 1991; Glorot & Bengio 2010; He et al. 2016.
@@ -24,12 +25,14 @@ import numpy as np
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.rules.causes import of_shrinking, told
 from kerasgrad.rules.evidence import START, Evidence, left_of, log10, median, some
+from kerasgrad.rules.pooling import pooled, without_division
 from kerasgrad.rules.rule import Verdict, rule
 
 DROP, DROP_WARNING, DROP_ALWAYS = 3.0, 4.0, 7.0
 """Orders of magnitude between the last layers and the first."""
 GAIN_SLIGHT, GAIN = 0.5, 0.7
 """Below these a drop, and a steep one, are warnings."""
+CHAINS = "each step trains several losses, such as those of a GAN, whose nets are no single chain"
 LAYERS = 3
 """Fewer layers than these have no depth to vanish in."""
 
@@ -43,16 +46,24 @@ CAUSES = (
 REMEDIES = ("use_relu", "add_shortcuts", "add_normalization", "use_he_initializer")
 
 
-@rule("layer/signal_rms", least=5)
+@rule(
+    "layer/signal_rms",
+    least=5,
+    follows=("non_finite", "dead_units", "saturated_units", "disconnected"),
+    may_follow=("collapsing_activation", "exploding_activation"),
+)
 def vanishing_gradient(seen: Evidence) -> Verdict:
     """Judges the signal through depth."""
-    rows = seen.learners
+    if seen.losses > 1:
+        return CHAINS
+    rows, behind = seen.learners, pooled(seen)
     signal = seen.layer("signal_rms")[:, rows]
-    known = np.isfinite(signal).any(axis=0)
+    known: Any = np.isfinite(signal).any(axis=0)
+    place = int(known[:behind].sum()) if behind is not None and known[behind] else None
     rows, signal = rows[known], signal[:, known]
     if len(rows) < LAYERS:
         return f"fewer than {LAYERS} layers that are trained have a signal"
-    start, late = (log10(median(signal[part])) for part in (slice(START), seen.late))
+    start, late = (without_division(log10(median(signal[part])), place=place) for part in (slice(START), seen.late))
     now = max(late, start, key=lambda levels: float((above(levels) - below(levels)).max()))
     drop = above(now) - below(now)
     if drop.max() < DROP or now.max() < log10(0):
@@ -62,7 +73,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
     depth = start_of_drop(now)
     start = rows[-2] if depth is None else _within(seen, rows[depth - 1], upper=rows[depth])
     ratio = left_of(float(drop.max()))
-    each = log10(signal)
+    each = without_division(log10(signal), place=place)
     since = seen.since((above(each) - below(each)).max(axis=-1) >= DROP)
     since = int(seen.steps[0]) if since is None else since
     where = "it fades from layer to layer" if depth is None else f"most of it is lost in {seen.name(start)}"
@@ -83,6 +94,7 @@ def vanishing_gradient(seen: Evidence) -> Verdict:
             threshold=10**-DROP,
             samples=len(seen),
             causes=causes or CAUSES,
+            shown=bool(causes),
             remedies=remedies or REMEDIES,
         )
     ]

@@ -13,11 +13,12 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.observation import LayerSeen, Observation, Part, VariableSeen
+from kerasgrad.taps import seams
 from kerasgrad.taps.activations import activation_of
-from kerasgrad.taps.gradients import Applied, BackwardPass
+from kerasgrad.taps.gradients import Applied, BackwardPass, Trained, key_of
 from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass, below, inside
 from kerasgrad.taps.reading import unobtrusive
-from kerasgrad.taps.seams import Listener
+from kerasgrad.taps.seams import Listener, Moment
 
 Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
 """A choice of layers: names or patterns, of the path or the layer's own name; a predicate; or None for all."""
@@ -28,6 +29,17 @@ NO_SIGNAL = "no gradient of the loss reaches its output"
 BELOW = "nothing before it is trained, so that the step computes no gradient at its output"
 NOT_ASKED = "it was not asked for: activations=False"
 NO_UPDATE = "no optimizer of Keras was applied to the model's variables in the graph of its training step"
+NO_GRADIENT = "no tf.GradientTape was asked for gradients of the model's variables in the training step"
+HIDDEN = "gradients are computed in an inner graph (a loop, a condition, under jit_compile), which they cannot leave"
+CALLED_BY_ITSELF = (
+    "gradients are computed in a function under tf.function, called from a step that is not: put @tf.function around the "
+    "whole step, or let `fit` trace it, and the taps look inside"
+)
+RAW = (
+    "it is a tf.Variable, of which Keras 3 knows nothing: `fit` trains what `add_weight` or keras.Variable made, and no "
+    "optimizer was given this one"
+)
+OWN = "the model itself has no row of its own layer: these are weights that it holds beside its layers"
 AT_MOST = 50
 """Reasons for layers that come and go; a model that makes layers in its `call` has new ones at every step."""
 RAW_INPUT = "the layer is fed by raw data, so that nothing is differentiated at its input; use kerasgrad.through_time"
@@ -82,7 +94,7 @@ class Rows:
     layers: dict[int, int] = field(default_factory=dict)
     kinds: list[str] = field(default_factory=list)
     held: list[keras.Layer] = field(default_factory=list)
-    variables: list[keras.Variable] = field(default_factory=list)
+    variables: list[Trained] = field(default_factory=list)
     owners: list[int] = field(default_factory=list)
     seen: list[LayerSeen] = field(default_factory=list)
     variable_paths: list[str] = field(default_factory=list)
@@ -114,6 +126,7 @@ class Collector(Listener):
         self.examples: Any = None  # how many the step is given; told by whoever runs it
         self.failures: list[Exception] = []
         self._paused = False
+        self._inlined: dict[int, tuple[Any, Moment]] = {}
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
@@ -138,16 +151,36 @@ class Collector(Listener):
             return call(*args, **kwargs)
         return self.forward.call(call, layer, args, kwargs, self.guarded)
 
+    def on_function(self, call: Callable[..., Any], function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """See `seams.Listener`. What a step does in a traced function of its own is made in the graph of the step.
+
+        Tensors cannot leave a graph of its own. An eager step runs it as it is: it would round otherwise.
+        """
+        if self._paused or tf.executing_eagerly() or not self.forward.here() or not seams.can_be_inlined(function):
+            return call(*args, **kwargs)
+        root, first = self.forward.root, id(function) not in self._inlined
+        _, moment = self._inlined.setdefault(id(function), (function, Moment.now(root)))
+        with contextlib.nullcontext() if first else moment.again(root):  # TensorFlow traces it once, for all its calls
+            return seams.inlined(function, args, kwargs)
+
     def on_gradient(self, gradient: Callable[..., Any], tape: tf.GradientTape, target: Any, sources: Any, **kw: Any) -> Any:
         """See `seams.Listener`."""
-        if self._paused or not self.forward.here():
+        if self._paused:
+            return gradient(target, sources, **kw)
+        if not self.forward.here():
+            self.backward.hidden = True
             return gradient(target, sources, **kw)
         with self._pause():
             return self.backward.differentiate(gradient, target, sources, self.forward, self.guarded, **kw)
 
     def on_apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any) -> Any:
         """See `seams.Listener`."""
-        if self._paused or not self.forward.here():
+        if self._paused:
+            return apply(grads, variables)
+        if not self.forward.here():
+            grads = list(grads)
+            with self._pause(), self.guarded():
+                self.backward.apply_inside(optimizer, variables, self.forward)
             return apply(grads, variables)
         with self._pause():
             return self.backward.apply(apply, optimizer, grads, variables, self.guarded)
@@ -204,16 +237,16 @@ class Collector(Listener):
 
     def _variable(self, row: int) -> VariableSeen:
         variable = self.rows.variables[row]
-        seen = self.backward.applied.get(id(variable), Applied())
+        seen = self.backward.applied.get(key_of(variable), Applied())
         before = variable.value if seen.before is None else seen.before
         return VariableSeen(
             self.rows.variable_paths[row],
             self.rows.owners[row],
             _size(variable),
-            seen.gradient,
+            self.backward.gradient_of(variable) if seen.gradient is None else seen.gradient,
             seen.clipped,
             tf.convert_to_tensor(before),
-            seen.after,
+            tf.convert_to_tensor(variable.value) if seen.inside else seen.after,
         )
 
     def _time_input(self, called: Called) -> Part | None:
@@ -235,10 +268,30 @@ class Collector(Listener):
             rows.seen.append(self._row_of(called))
             rows.output = called.path if called.position > self.forward.passed_over else ""
         self._fix_variables()
-        if rows.variables and not self.backward.applied:
-            rows.not_examined["gradients and updates"] = NO_UPDATE
+        self._excuse_what_was_not_seen()
+        self._excuse_raw_variables()
         rows.losses = self.backward.count()
         rows.fixed = True
+
+    def _excuse_what_was_not_seen(self) -> None:
+        """Says why there are no gradients, updates or loss, where the taps saw none."""
+        reasons, seen = self.rows.not_examined, self.backward
+        why = NO_GRADIENT if not seen.hidden else CALLED_BY_ITSELF if tf.executing_eagerly() else HIDDEN
+        if not seen.losses:
+            reasons["loss"] = why
+        if self.rows.variables and not seen.applied:
+            gradients = any(seen.gradient_of(v) is not None for v in self.rows.variables)
+            what, reason = (
+                ("updates", NO_UPDATE) if gradients else ("gradients and updates", why if seen.hidden else NO_UPDATE)
+            )
+            reasons[what] = reason
+
+    def _excuse_raw_variables(self) -> None:
+        """Says of variables of TensorFlow's own in layers that nothing trains them: few expect it."""
+        rowed = {id(v.value) for v in self.rows.variables}
+        for path, variable in seams.raw_variables(self.forward.root):
+            if id(variable) not in rowed and len(self.rows.not_examined) < AT_MOST:
+                self.rows.not_examined[below(self.forward.root, path)] = RAW
 
     def _row_of(self, called: Called) -> LayerSeen:
         if not self.activations:
@@ -282,13 +335,13 @@ class Collector(Listener):
             taken[path] = taken.get(path, 0) + 1
             rows.variable_paths.append(path if taken[path] == 1 else f"{path}#{taken[path]}")
 
-    def _row_without_call(self, variable: keras.Variable) -> int:
+    def _row_without_call(self, variable: Trained) -> int:
         path = below(self.forward.root, variable.path).rpartition("/")[0] or self.forward.root.name
         for row, seen in enumerate(self.rows.seen):
             if seen.path == path:
                 return row
         told = {path: reason for _, path, reason in self.forward.not_examined.values()}
-        reason = told.get(path, NOT_CALLED)
+        reason = told.get(path, OWN if path == self.forward.root.name else NOT_CALLED)
         self.rows.seen.append(LayerSeen(path, not_examined={"activation": reason, "signal": reason}))
         return len(self.rows.seen) - 1
 
@@ -298,5 +351,5 @@ def _kind(path: str, layer: keras.Layer) -> str:
     return f"{path.rpartition('/')[0]}: {type(layer).__name__}"
 
 
-def _size(variable: keras.Variable) -> int:
+def _size(variable: Trained) -> int:
     return int(tf.TensorShape(variable.shape).num_elements() or 0)

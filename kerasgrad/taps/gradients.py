@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
 
 from kerasgrad.observation import Part
+from kerasgrad.taps import seams
 from kerasgrad.taps.layers import Called, ForwardPass, Guard
+from kerasgrad.taps.reading import unobtrusive_sum
 
 
 @dataclass
@@ -25,6 +27,28 @@ class Applied:
     clipped: Any = None
     before: Any = None
     after: Any = None
+    inside: bool = False  # in an inner graph, so that its value afterwards is that at the end of the step
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A variable of TensorFlow's own that an optimizer of Keras moves, with the names that one of Keras would have."""
+
+    value: tf.Variable
+    path: str
+
+    @property
+    def shape(self) -> Any:
+        """Its shape."""
+        return self.value.shape
+
+
+Trained: TypeAlias = "keras.Variable | Raw"
+
+
+def key_of(variable: Trained) -> int:
+    """By what a variable is known: its own id, or that of TensorFlow's."""
+    return id(variable.value) if isinstance(variable, Raw) else id(variable)
 
 
 @dataclass
@@ -39,6 +63,9 @@ class BackwardPass:
         applied: per variable (by id), what the optimizer did.
         scales: per variable (by id), the loss scale of its optimizer, where it has one.
         scalars: learning rate, iteration and loss scale of the first optimizer applied.
+        given: per variable (by id), what the tape gave for it, each with the gradient call it came from.
+        hidden: whether something was differentiated in a graph that its tensors cannot leave.
+        others: variables that are not the model's and that an optimizer was given all the same, by id.
     """
 
     model: keras.Model
@@ -48,11 +75,14 @@ class BackwardPass:
     applied: dict[int, Applied] = field(default_factory=dict)
     scales: dict[int, Any] = field(default_factory=dict)
     scalars: dict[str, Any] = field(default_factory=dict)
+    given: dict[int, list[tuple[Any, int]]] = field(default_factory=dict)
+    hidden: bool = False
+    others: dict[int, Trained] = field(default_factory=dict)
 
     @property
-    def trainable(self) -> list[keras.Variable]:
-        """The model's trainable variables."""
-        return list(self.model.trainable_variables)
+    def trainable(self) -> list[Trained]:
+        """The model's trainable variables, and the others that an optimizer of Keras was given."""
+        return [*self.model.trainable_variables, *self.others.values()]
 
     def is_below(self, called: Called, forward: ForwardPass) -> bool:
         """Whether nothing before a layer is trained, so that no gradient is computed at its output."""
@@ -61,7 +91,7 @@ class BackwardPass:
 
     def _keys(self) -> dict[int, int]:
         """Ids of the variables by the id of what stands for them: the Keras variable or the one inside it."""
-        return {id(native): id(v) for v in self.trainable for native in (v, v.value)}
+        return {id(native): key_of(v) for v in self.trainable for native in (v, v.value)}
 
     def differentiate(
         self, gradient: Callable[..., Any], target: Any, sources: Any, forward: ForwardPass, guarded: Guard, **kwargs: Any
@@ -75,12 +105,52 @@ class BackwardPass:
                 self.losses.append((target, trained))
                 wanted = _tensors(reached(forward, trained, keys)) if self.with_signals else {}
         if not wanted:
-            return gradient(target, sources, **kwargs)
+            results = gradient(target, sources, **kwargs)
+            self._note_given(flat, tf.nest.flatten(results), number)
+            return results
         results = gradient(target, [*flat, *wanted.values()], **kwargs)
+        self._note_given(flat, results, number)
         for key, signal in zip(wanted, results[len(flat) :], strict=True):
             if signal is not None:
                 self.signals.setdefault(key, []).append((tf.convert_to_tensor(signal), number))
         return tf.nest.pack_sequence_as(sources, results[: len(flat)])
+
+    def _note_given(self, sources: list[Any], gradients: Any, number: int) -> None:
+        for source, gradient in zip(sources, gradients, strict=False):
+            if gradient is not None and number < len(self.losses):
+                self.given.setdefault(id(source), []).append((gradient, number))
+
+    def gradient_of(self, variable: Trained) -> Any:
+        """What the tape gave for a variable, unscaled, summed over gradient calls and replicas; None for nothing."""
+        given = self.given.get(id(variable)) or self.given.get(id(variable.value)) or []
+        parts = [_divided(gradient, self._scale_of(number)) for gradient, number in given]
+        if not parts:
+            return None
+        total = parts[0] if len(parts) == 1 else tf.add_n([tf.convert_to_tensor(part) for part in parts])
+        return _all_reduced({0: total})[0]
+
+    def apply_inside(self, optimizer: Any, variables: Any, forward: ForwardPass) -> None:
+        """Reads what an optimizer is about to update in an inner graph, before that graph runs."""
+        variables = optimizer._trainable_variables if variables is None else list(variables)
+        with forward.outside() as is_ours:
+            if not is_ours:
+                return
+            keys = self._keys_with(variables)
+            for v in variables:
+                if id(v) in keys and keys[id(v)] not in self.applied:
+                    before = tf.convert_to_tensor(_native(v))
+                    self.applied[keys[id(v)]] = Applied(before=before, inside=True)
+            if not self.scalars and optimizer.built:
+                self.scalars = _scalars(optimizer, _loss_scale(optimizer))
+
+    def _keys_with(self, variables: list[Any]) -> dict[int, int]:
+        """The keys, with those of variables that are not the model's among them from now on."""
+        keys = self._keys()
+        for v in variables:
+            if id(v) not in keys:
+                other = v if isinstance(v, keras.Variable) else Raw(v, seams.name_of(self.model, v))
+                self.others[key_of(other)] = other
+        return self._keys() if self.others else keys
 
     def apply(self, apply: Callable[..., Any], optimizer: Any, grads: Any, variables: Any, guarded: Guard) -> Any:
         """Runs one update, with the weights read before and after it; what is ours runs within `guarded`."""
@@ -96,7 +166,7 @@ class BackwardPass:
 
     def _before(self, optimizer: Any, grads: list[Any], variables: list[Any]) -> dict[int, Any]:
         """Notes what the optimizer is given, and gives back the model's variables among what it updates, by key."""
-        scale, keys = _loss_scale(optimizer), self._keys()
+        scale, keys = _loss_scale(optimizer), self._keys_with(variables)
         seen = {keys[id(v)]: (g, v) for g, v in zip(grads, variables, strict=False) if id(v) in keys}
         own = {key: _divided(g, scale) for key, (g, _) in seen.items() if g is not None}
         unscaled, clipped = _all_reduced(own), _all_reduced(_clipped(optimizer, own))
@@ -131,7 +201,10 @@ class BackwardPass:
         total = tf.add_n(
             [
                 tf.cast(
-                    _divided(tf.add_n([tf.reduce_sum(t) for t in tf.nest.flatten(target)]), self._scale_of(i)), tf.float64
+                    _divided(
+                        tf.add_n([tf.reduce_sum(unobtrusive_sum(t)) for t in tf.nest.flatten(target)]), self._scale_of(i)
+                    ),
+                    tf.float64,
                 )
                 for i, (target, _) in enumerate(self.losses)
             ]
@@ -235,8 +308,12 @@ def _all_reduced(gradients: dict[int, Any]) -> dict[int, Any]:
 
 def _scalars(optimizer: Any, scale: Any) -> dict[str, Any]:
     inner = without_scaling(optimizer)
+    try:
+        rate = tf.convert_to_tensor(inner.learning_rate)
+    except AttributeError:  # of several optimizers in one, each has its own
+        rate = None
     return {
-        "learning_rate": tf.convert_to_tensor(inner.learning_rate),
+        "learning_rate": rate,
         "iteration": tf.convert_to_tensor(_native(inner.iterations)),
         "loss_scale": scale,
     }

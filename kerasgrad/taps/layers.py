@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+import contextlib
+from collections.abc import Callable, Container, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +69,21 @@ class ForwardPass:
         if self._graph is None:
             return bool(tf.executing_eagerly())
         return not tf.executing_eagerly() and tf.compat.v1.get_default_graph() is self._graph
+
+    @contextlib.contextmanager
+    def outside(self) -> Iterator[bool]:
+        """From an inner graph, the graph of the step, so that ops made within come before what the inner one does.
+
+        It gives whether the graph of now is one inside the step's at all.
+        """
+        graph = tf.compat.v1.get_default_graph()
+        while self._graph is not None and graph is not self._graph and getattr(graph, "outer_graph", None) is not None:
+            graph = graph.outer_graph
+        if self._graph is None or graph is not self._graph:
+            yield False
+            return
+        with graph.as_default(), tf.control_dependencies(None):
+            yield True
 
     def call(self, call: Callable[..., Any], layer: keras.Layer, args: tuple[Any, ...], kwargs: Any, guarded: Guard) -> Any:
         """Runs a layer and notes what it gave; what is ours runs within `guarded`."""

@@ -4,6 +4,7 @@ A graph optimizer may merge an operation into its only reader. A second reader f
 rounds differently, so does the training from then on. Found so far, on CPU, by training with and without each tap:
 
 - an addition feeding only another addition (a normalised branch that joins its shortcut): both become one sum;
+- a loss that is a sum and goes into a metric's sum;
 - a contraction with bias feeding only a tanh, sigmoid, ELU or an addition (`Dense` followed by its activation as a
   layer of its own, or joined to a shortcut at once): all become one kernel.
 
@@ -65,6 +66,19 @@ def unobtrusive(tensor: Any) -> Any:
     if op.type == "BiasAdd" and readers[0].type in _MERGED_WITH_BIAS and op.inputs[0].op.type in _CONTRACTIONS:
         return tf.raw_ops.BiasAdd(value=_twin(op.inputs[0].op), bias=op.inputs[1], data_format=_attribute(op, "data_format"))
     return tensor
+
+
+def unobtrusive_sum(tensor: Any) -> Any:
+    """A loss with the same value: what is a sum of terms is added up once more, whoever reads it.
+
+    A loss that is the sum of terms often goes into the sum of a metric next, and all become one sum.
+
+    Args:
+        tensor: the target of a gradient call.
+    """
+    if tf.executing_eagerly() or tensor.op.type != "AddV2":
+        return tensor
+    return tf.raw_ops.Add(x=unobtrusive_sum(tensor.op.inputs[0]), y=unobtrusive_sum(tensor.op.inputs[1]))
 
 
 def _twin(contraction: Any) -> Any:

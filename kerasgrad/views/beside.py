@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
-from kerasgrad.finding import WIDTH
 from kerasgrad.run import Run
-from kerasgrad.views import cells, text
+from kerasgrad.views import cells, text, writing
+from kerasgrad.views.labels import labels
+
+LABEL = 12
+"""Columns that the name of a layer gets at least."""
 
 OVERALL = (
     ("decay_factor", "a layer leaves"),
@@ -25,15 +29,18 @@ SCALES = ("gamma", "beta", "scale", "alpha")
 """How Keras names the variables of normalisations and of PReLU."""
 
 
-def side_by_side(runs: Mapping[str, Run]) -> str:
+def side_by_side(runs: Mapping[str, Run], columns: int | None = None) -> str:
     """Several runs in one table: what reaches each layer of the first, and the others' layers at the same relative depth.
 
     Args:
         runs: runs by the name to show.
+        columns: how wide it may be; as wide as the terminal, at most `WIDTH`, if None. Bars go where it is narrow.
 
     Returns:
-        Plain text, at most `WIDTH` columns.
+        Plain text.
     """
+    wide = columns or writing.width()
+    barred = wide >= LABEL + len(runs) * (text.BAR + 16) + 4
     table = Table(
         box=box.SIMPLE_HEAD, title="Signal (RMS of dL/da) at each layer's output, the input on top", title_justify="left"
     )
@@ -41,26 +48,27 @@ def side_by_side(runs: Mapping[str, Run]) -> str:
     rows = {name: learning(run) for name, run in runs.items()}
     shown = {name: newest(run, "signal_rms")[rows[name]] for name, run in runs.items()}
     for name in runs:
-        table.add_column(name, justify="right")
-        table.add_column("", min_width=text.BAR, no_wrap=True)
+        table.add_column(writing.printable(name), justify="right", min_width=8)
+        if barred:
+            table.add_column("", min_width=text.BAR, no_wrap=True)
     first = next(iter(runs), None)
-    labels = [] if first is None else np.array(text.short(runs[first].layers), object)[rows[first]].tolist()
-    beside = {name: nearest(len(labels), len(signal)) for name, signal in shown.items()}
-    room = WIDTH - len(runs) * (text.BAR + 16) - 4
-    for depth, label in enumerate(labels):
+    room = max(LABEL, wide - len(runs) * (16 + barred * text.BAR) - 4)
+    named = [] if first is None else [labels(runs[first].layers, room)[row] for row in rows[first]]
+    beside = {name: nearest(len(named), len(signal)) for name, signal in shown.items()}
+    for depth, label in enumerate(named):
         texts: list[str] = []
         for name, signal in shown.items():
             value = signal[beside[name][depth]]
-            texts += [text.number(value), text.bar(value, signal)]
-        table.add_row(text.cropped(label, max(room, 12)), *texts)
+            texts += [text.number(value), *([text.bar(value, signal)] if barred else [])]
+        table.add_row(Text(label), *texts)
     table.add_section()
     for statistic, label in OVERALL:
         texts = []
         for run in runs.values():
             value = text.last(run.overall(statistic))
-            texts += [text.share(value) if statistic == "dead_fraction" else text.number(value), ""]
+            texts += [text.share(value) if statistic == "dead_fraction" else text.number(value), *([""] if barred else [])]
         table.add_row(label, *texts)
-    return text.plain(table)
+    return text.plain(table, wide)
 
 
 def learning(run: Run) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 from kerasgrad.run import Run
 from kerasgrad.views import cells
 from kerasgrad.views.cells import BAD, COLORS, NOT_EXAMINED, TICKS
-from kerasgrad.views.text import cropped, short
+from kerasgrad.views.labels import labels
+from kerasgrad.views.writing import printable
 
 COLUMNS = 600
 """Cells of a heat map from left to right; a cell of several samples shows the largest."""
@@ -41,7 +42,7 @@ def figures(run: Run) -> dict[str, Any]:
 
 def plain(name: str) -> str:
     """A name as plotly shows it unchanged; plotly reads a little markup."""
-    return name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return printable(name).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def heat_map(run: Run, statistic: str) -> dict[str, Any]:
@@ -134,8 +135,8 @@ def _profile(run: Run, statistics: tuple[str, ...], sample: int, logarithmic: bo
 def _row_axis(run: Run) -> dict[str, Any]:
     every = max(1, -(-len(run.layers) // TICKS))
     rows = list(range(0, len(run.layers), every))
-    names = short(run.layers)
-    named = [plain(cropped(names[row], NAME_LENGTH)) for row in rows]
+    names = labels(run.layers, NAME_LENGTH)
+    named = [plain(names[row]) for row in rows]
     return {"tickvals": rows, "ticktext": named, "range": [len(run.layers) - 0.5, -0.5], "zeroline": False}
 
 

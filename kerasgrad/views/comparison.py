@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasgrad.finding import WIDTH
 from kerasgrad.run import Run
 from kerasgrad.views import beside, cells, text
+from kerasgrad.views.writing import filled, width
 
 FROM_OUTPUT = ("signal_rms", "gradient_norm", "update_ratio")
 """What comes from the output, where two runs are compared first."""
@@ -271,9 +270,7 @@ def _told_apart(mine: Run, other: Run) -> tuple[str, str]:
 
 
 def _wrapped(line: str) -> str:
-    """At most `WIDTH` columns, a number and its percent sign together."""
-    line = line.replace(" %", "\u00a0%")
-    return textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False).replace("\u00a0", " ")
+    return filled(line, width(), then="  ")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from kerasgrad import catalogue
 from kerasgrad.run import Run
 from kerasgrad.views import cells
 from kerasgrad.views.cells import BAD, COLORS, NOT_EXAMINED, TICKS
-from kerasgrad.views.text import cropped, short
+from kerasgrad.views.labels import labels
 
 ROW_INCHES = 0.16
 NAME_LENGTH = 28
@@ -165,9 +165,9 @@ def through_time(run: Run, layer: str | None = None) -> Any:
 def _heat(axes: Any, run: Run, values: Any, bad: Any, logarithmic: bool, label: str) -> None:
     """Rows by steps, the first row on top: what is no number in one colour, what was not examined in another."""
     low, high = cells.span(values, logarithmic)
-    # A sample holds until the next one; the last one for as long as the one before it.
+    # A sample holds until the next one; the last one until the training ended.
     steps = run.steps.astype(np.float64)
-    edges = np.append(steps, steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1.0))
+    edges = np.append(steps, max(steps[-1] + 1, float(run.facts.get("batches") or 0)))
     rows = np.arange(values.shape[1] + 1) - 0.5
     axes.set_facecolor(NOT_EXAMINED)
     mesh = axes.pcolormesh(edges, rows, _shown(values, bad, logarithmic, low).T, vmin=low, vmax=high, cmap="viridis")
@@ -226,8 +226,8 @@ def by_depth(width: float, layers: tuple[str, ...]) -> tuple[Any, Any]:
     figure, axes = blank(width, len(layers))
     every = max(1, -(-len(layers) // TICKS))
     rows = range(0, len(layers), every)
-    names = short(layers)
+    names = labels(layers, NAME_LENGTH)
     # A dollar sign would begin a formula.
-    axes.set_yticks(rows, [cropped(names[row], NAME_LENGTH).replace("$", r"\$") for row in rows], fontsize=7)
+    axes.set_yticks(rows, [names[row].replace("$", r"\$") for row in rows], fontsize=7)
     axes.set_ylim(len(layers) - 0.5, -0.5)
     return figure, axes

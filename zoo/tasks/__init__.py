@@ -6,22 +6,25 @@ from typing import Any
 
 from zoo.tasks.digits import digits, digits_images, digits_sequence
 from zoo.tasks.downloads import cifar10, fashion_mnist, mnist, mnist_sequence, shakespeare
-from zoo.tasks.drawn import sentences, shapes
+from zoo.tasks.drawn import bandit, gaussians, sentences, shapes
 from zoo.tasks.reviews import imdb
-from zoo.tasks.sequences import adding, copy_memory, modular_addition, seasonal, temporal_order
+from zoo.tasks.sequences import adding, copy_memory, modular_addition, recall, seasonal, temporal_order
 
 __all__ = [
     "adding",
+    "bandit",
     "cifar10",
     "copy_memory",
     "digits",
     "digits_images",
     "digits_sequence",
     "fashion_mnist",
+    "gaussians",
     "imdb",
     "mnist",
     "mnist_sequence",
     "modular_addition",
+    "recall",
     "seasonal",
     "sentences",
     "shakespeare",

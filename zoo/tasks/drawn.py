@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from zoo.tasks.split import Split, split
@@ -44,6 +46,53 @@ def shapes(side: int = 32, *, examples: int = 600, noise: float = 0.3, seed: int
             inside = far.max(0) < size if rng.random() < 0.5 else np.square(far).sum(0) < size**2
             image[inside], mask[inside] = rng.uniform(0.5, 1), 1
     return split((x + noise * rng.normal(size=x.shape)).astype(np.float32)[..., None], y)
+
+
+def gaussians(modes: int = 8, *, examples: int = 10_000, radius: float = 2.0, deviation: float = 0.05, seed: int = 0) -> Any:
+    """Points of the plane around a few centres on a circle, without labels: what a generator is to give.
+
+    Args:
+        modes: number of centres.
+        examples: how many points, a fifth of them held out.
+        radius: of the circle.
+        deviation: of the points around their centre.
+        seed: of the draw.
+
+    Returns:
+        `(x, None), (x_test, None)`: `x` float32 `[examples, 2]`.
+
+    References:
+        Metz et al. 2017, Unrolled generative adversarial networks, section 3.1.
+    """
+    rng = np.random.default_rng(seed)
+    angle = 2 * np.pi * rng.integers(0, modes, examples) / modes
+    centres = radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+    x = (centres + deviation * rng.normal(size=centres.shape)).astype(np.float32)
+    (x, _), (x_test, _) = split(x, x)
+    return (x, None), (x_test, None)
+
+
+def bandit(arms: int = 4, *, features: int = 4, examples: int = 10_000, offset: float = 0.0, seed: int = 0) -> Split:
+    """A contextual bandit: which arm pays depends on the context. Only the drawn arm's reward may be looked at.
+
+    Args:
+        arms: how many there are.
+        features: numbers of a context.
+        examples: how many contexts, a fifth of them held out.
+        offset: added to all rewards: it changes nothing of what is best, and how much REINFORCE scatters.
+        seed: of the draw.
+
+    Returns:
+        `x` float32 `[examples, features]`; `y` float32 `[examples, arms]`, the reward of each arm: 1 of the best, 0 of the
+        others, and the offset. The best arm is the one whose hidden direction the context points to most.
+
+    References:
+        Langford & Zhang 2007, The epoch-greedy algorithm for contextual multi-armed bandits.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(examples, features)).astype(np.float32)
+    best = (x @ rng.normal(size=(features, arms))).argmax(1)
+    return split(x, (np.eye(arms)[best] + offset).astype(np.float32))
 
 
 def sentences(length: int = 16, *, examples: int = 2000, seed: int = 0) -> Split:

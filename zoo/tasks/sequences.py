@@ -83,6 +83,28 @@ def temporal_order(steps: int = 100, *, examples: int = 5000, seed: int = 0) -> 
     return split(x, (2 * which[:, 0] + which[:, 1]).astype(np.int64))
 
 
+def recall(steps: int = 1000, *, symbols: int = 8, examples: int = 2000, seed: int = 0) -> Split:
+    """Recall: which symbol came first, before a long silence?
+
+    Args:
+        steps: length of a sequence, from 2.
+        symbols: how many different ones; symbol 0 is silence.
+        examples: how many, a fifth of them held out.
+        seed: of the draw.
+
+    Returns:
+        `x` int32 `[examples, steps]`, 0 to `symbols`, all but the first 0; `y` int64 `[examples]`, 0 to `symbols - 1`.
+
+    References:
+        Hochreiter & Schmidhuber 1997, experiment 2, without distractions.
+    """
+    _check_steps(steps, 2)
+    y = np.random.default_rng(seed).integers(0, symbols, examples)
+    x = np.zeros((examples, steps), np.int32)
+    x[:, 0] = y + 1
+    return split(x, y)
+
+
 def modular_addition(modulus: int = 23, *, seed: int = 0) -> Split:
     """All pairs of numbers, and their sum modulo a number.
 

@@ -139,7 +139,7 @@ def compiled(made: Training, steps: int, seed: int) -> keras.Model:
     optimizer = rates.optimizer(made, steps * made.epochs)
     own = {} if optimizer is None else {"optimizer": optimizer}
     loss = {} if made.loss is None else {"loss": made.loss}
-    model.compile(**own, **loss, metrics=metrics, jit_compile=made.compiled)
+    model.compile(**own, **loss, metrics=metrics or None, jit_compile=made.compiled)
     if optimizer is not None:
         optimizer.build(model.trainable_variables)
     return model

@@ -48,15 +48,15 @@ def _shapes(model: str, note: str) -> Training:
 
 
 def _imdb(model: str, note: str, **overrides: Any) -> Training:
+    shape = {"vocabulary": 10_000, "input_shape": (200,), "padding": True, **overrides}
     return Training(
-        model, "imdb", {"vocabulary": 10_000, "input_shape": (200,), **overrides}, {}, _optimizer("Adam", 1e-3), "one_cycle",
-        batch=64, epochs=5, target=Target(0.83, f"{KERAS}, on the last 200 words: 85 to 87 %"), note=note,
-        compiled=model.startswith("lstm"),
+        model, "imdb", shape, {}, _optimizer("Adam", 1e-3), "one_cycle", batch=64, epochs=5, note=note,
+        target=Target(0.83, f"{KERAS}, on the last 200 words: 85 to 87 %"), compiled=model.startswith("lstm"),
     )  # fmt: skip
 
 
 def _plays(model: str, note: str) -> Training:
-    shape = {"vocabulary": 65, "input_shape": (64,), "depth": 4, "width": 128, "heads": 4}
+    shape = {"vocabulary": 65, "input_shape": (64,), "depth": 4, "width": 128, "heads": 4, "epsilon": 1e-5}
     adam = _optimizer("AdamW", 1e-3, weight_decay=0.1, beta_2=0.99, global_clipnorm=1.0)
     return Training(
         model, "shakespeare", shape, {"length": 64, "examples": 30_000}, adam, "cosine_to_tenth", warm_up=100, batch=12,
@@ -80,6 +80,27 @@ def _pixels(model: str, note: str, target: Target | None = None, **overrides: An
     adam = _optimizer("Adam", 1e-3, global_clipnorm=1.0)
     return Training(
         model, "mnist_sequence", shape, {}, adam, "cosine", warm_up=200, target=target, note=note, compiled=True
+    )  # fmt: skip
+
+
+def _gan(model: str, note: str) -> Training:
+    adam = _optimizer("Adam", 1e-3, beta_1=0.5)
+    return Training(
+        model, "gaussians", {"width": 128}, {"examples": 20_000}, adam, batch=256, epochs=60, loss=None, metrics=(),
+        score="near", seeds=THREE, note=note,
+    )  # fmt: skip
+
+
+def _small_batch(model: str, note: str) -> Training:
+    return Training(
+        model, "digits", {"depth": 10}, {}, _optimizer("Adam", 1e-3), batch=2, epochs=5, seeds=THREE, note=note
+    )  # fmt: skip
+
+
+def _bandit(model: str, note: str) -> Training:
+    return Training(
+        model, "bandit", {}, {"offset": 3.0}, _optimizer("Adam", 3e-3), batch=64, epochs=20, loss=None, metrics=(),
+        score="reward", seeds=THREE, note=note,
     )  # fmt: skip
 
 
@@ -124,6 +145,25 @@ TRAININGS: Mapping[str, Training] = {
     "lstm.mnist_sequence": _pixels("lstm.last", "one LSTM layer as Keras makes it (TCN: 87.2 %)"),
     "lstm.chrono.mnist_sequence": _pixels(
         "lstm.chrono", "gates that begin open", Target(0.95, "Tallec & Ollivier 2018 is for other tasks; ours")
+    ),
+    "lru.mnist_sequence": Training(
+        "lru.long", "mnist_sequence",
+        {"input_shape": (784, 1), "depth": 2, "width": 64, "units": 64, "outputs": 10, "output_activation": "softmax",
+         "radii": (0.9, 0.999)},
+        {}, _optimizer("AdamW", 2e-3, weight_decay=0.01), "one_cycle", target=Target(0.97, "Orvieto et al. 2023, table 1"),
+        note="linear recurrent units",
+    ),
+    "gan.non_saturating.gaussians": _gan("gan.non_saturating", "the loss that everybody takes"),
+    "gan.saturating.gaussians": _gan("gan.saturating", "its gradient is lost where the discriminator is sure"),
+    "plain.batch_norm.small_batch": _small_batch("plain.batch_norm", "two examples have no statistics"),
+    "plain.layer_norm.small_batch": _small_batch("plain.layer_norm", "each example has its own"),
+    "plain.group_norm.small_batch": _small_batch("plain.group_norm", "each example has its own, in groups"),
+    "policy.relu.bandit": _bandit("policy.relu", "REINFORCE with a baseline"),
+    "policy.no_baseline.bandit": _bandit("policy.no_baseline", "scattered more, by an offset of the rewards"),
+    "policy.sigmoid.bandit": _bandit("policy.sigmoid", "ten sigmoid layers: the policy never looks at the context"),
+    "densenet.bottleneck.cifar10": _cifar(
+        "densenet.bottleneck", "DenseNet-BC of 40 layers",
+        Target(0.84, "Huang et al. 2017: 95.5 % (100 layers, 300 epochs)"), epochs=15, depth=40,
     ),
     "resnet.deep.cifar10": _cifar("resnet.cifar", "ResNet-56 of 8 channels", None, epochs=15, depth=56, width=8),
     "resnet.no_shortcut.deep.cifar10": _cifar(

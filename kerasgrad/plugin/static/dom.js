@@ -22,13 +22,14 @@ export function cropped(text, length) {
   return text.length <= length ? text : "…" + text.slice(text.length - length + 1);
 }
 
-/** A number with three significant digits. */
+/** A number as `kerasgrad.finding.rounded` writes it: three significant digits, 1.2e-05 below 0.001 and from 100,000 on. */
 export function number(value) {
   if (value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return "NaN or infinite";
   const size = Math.abs(value);
-  if (value === 0 || (size >= 1e-2 && size < 1e4)) return String(Number(value.toPrecision(3)));
-  return value.toExponential(1);
+  if (value === 0) return "0";
+  if (!(size >= 1e-3 && size < 99999.5)) return value.toExponential(1).replace(/e([+-])(\d)$/, "e$10$2");
+  return size >= 999.5 ? value.toFixed(0) : String(Number(value.toPrecision(3)));
 }
 
 export const whole = (value) => Number(value).toLocaleString("en");

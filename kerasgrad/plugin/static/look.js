@@ -38,6 +38,9 @@ export function layout(dark, extra) {
 }
 
 export const CONFIG = {
+  // plotly's own button would upload the chart to a cloud: there is neither a button nor an address.
+  showSendToCloud: false,
+  plotlyServerURL: "",
   displaylogo: false,
   responsive: false,
   doubleClickDelay: 500,

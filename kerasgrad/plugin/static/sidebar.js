@@ -77,7 +77,7 @@ export function bandChoice(app, select) {
 export function findings(app, parent) {
   const rank = ["error", "warning", "note"];
   const all = app.shown().flatMap((run) => run.findings.map((finding) => ({ run, finding })));
-  const place = ({ finding: f }) => [f.withdrawn == null ? 0 : 1, rank.indexOf(f.severity)];
+  const place = ({ finding: f }) => [f.withdrawn == null ? 0 : 1, f.follows_from ? 1 : 0, rank.indexOf(f.severity)];
   all.sort((one, other) => place(one).map((v, i) => v - place(other)[i]).find((v) => v) || 0);
   const several = app.shown().length > 1;
   const items = all.map(({ run, finding }) => h("li", {}, described(app, run, finding, several)));
@@ -91,6 +91,7 @@ function described(app, run, finding, several) {
   const where = [
     several && run.label,
     layer && short([layer, ...run.schema.layers])[0],
+    finding.follows_from && `follows from ${finding.follows_from}`,
     finding.since != null && `since step ${whole(finding.since)}`,
     finding.withdrawn != null && `withdrawn at step ${whole(finding.withdrawn)}`,
   ];

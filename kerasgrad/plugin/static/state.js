@@ -26,15 +26,32 @@ function page() {
   }
 }
 
+/**
+ * A value for the address, without percent signs: TensorBoard itself does not start from an address that was cut off within
+ * one, as mail programs do.
+ */
+function encoded(value) {
+  return encodeURIComponent(value).replaceAll("~", "~7E").replaceAll("%2F", "/").replaceAll("%", "~");
+}
+
+/** The inverse, of addresses of the version before too; what was cut off stays as it stands. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text.includes("%") ? text : text.replaceAll("~", "%"));
+  } catch {
+    return text;
+  }
+}
+
 export function read() {
   const state = { ...DEFAULTS };
   for (const item of page().location.hash.slice(1).split("&")) {
     const [name, value = ""] = item.split("=");
-    const key = decodeURIComponent(name).replace(PREFIX, "");
-    if (!decodeURIComponent(name).startsWith(PREFIX) || !(key in DEFAULTS)) continue;
-    if (key === "runs") state.runs = value.split(",").filter(Boolean).map(decodeURIComponent);
+    const key = decoded(name).replace(PREFIX, "");
+    if (!decoded(name).startsWith(PREFIX) || !Object.hasOwn(DEFAULTS, key)) continue;
+    if (key === "runs") state.runs = value.split(",").filter(Boolean).map(decoded);
     else if (NUMBERS.includes(key)) state[key] = Number.isFinite(parseFloat(value)) ? parseFloat(value) : null;
-    else state[key] = decodeURIComponent(value);
+    else state[key] = decoded(value);
   }
   return state;
 }
@@ -44,7 +61,7 @@ export function write(state) {
   const others = location.hash.slice(1).split("&").filter((item) => item && !item.startsWith(PREFIX));
   const own = Object.keys(DEFAULTS)
     .filter((key) => state[key] !== DEFAULTS[key] && state[key] !== null)
-    .map((key) => `${PREFIX}${key}=${[state[key]].flat().map(encodeURIComponent).join(",")}`);
+    .map((key) => `${PREFIX}${key}=${[state[key]].flat().map(encoded).join(",")}`);
   const hash = "#" + [...others, ...own].join("&");
   if (hash !== location.hash) history.replaceState(history.state, "", hash);
 }

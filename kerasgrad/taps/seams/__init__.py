@@ -5,8 +5,10 @@
 """
 
 from kerasgrad.taps.seams.functions import (
+    can_be_inlined,
     concrete,
     converted,
+    inlined,
     is_traced,
     outermost_graph,
     settled,
@@ -15,9 +17,28 @@ from kerasgrad.taps.seams.functions import (
 )
 from kerasgrad.taps.seams.joints import Listener, installed, listening
 from kerasgrad.taps.seams.programs import assigned, same
-from kerasgrad.taps.seams.states import Moment, layers_of, own_variables, trained_as
+from kerasgrad.taps.seams.states import Moment, is_trainer, layers_of, name_of, own_variables, raw_variables, trained_as
 
 __all__ = [
-    "Listener", "Moment", "assigned", "concrete", "converted", "installed", "is_traced", "layers_of", "listening",
-    "outermost_graph", "own_variables", "same", "settled", "traced", "traced_like", "trained_as",
-]  # fmt: skip
+    "Listener",
+    "Moment",
+    "assigned",
+    "can_be_inlined",
+    "concrete",
+    "converted",
+    "inlined",
+    "installed",
+    "is_traced",
+    "is_trainer",
+    "layers_of",
+    "listening",
+    "name_of",
+    "outermost_graph",
+    "own_variables",
+    "raw_variables",
+    "same",
+    "settled",
+    "traced",
+    "traced_like",
+    "trained_as",
+]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import random_seed
 
 _LOOP, _STEP = "multi_step_on_iterator", "one_step_on_data"
 _OF_DATASETS = (tf.data.Iterator, tf.distribute.DistributedIterator)
@@ -41,6 +44,47 @@ def traced_like(function: Any, make: Callable[[Callable[..., Any]], Callable[...
     return tf.function(  # type: ignore[no-any-return]
         make(inner), input_signature=signature, autograph=False, jit_compile=compiled, reduce_retracing=True
     )
+
+
+def can_be_inlined(function: Any) -> bool:
+    """Whether a step may run what is in a traced function in its own graph: it is a user's, and nothing special.
+
+    What XLA compiles apart rounds apart; what TensorFlow and Keras trace for themselves trains nothing.
+    """
+    module = str(getattr(function.python_function, "__module__", "") or "")
+    special = function._jit_compile or function._attributes or function.input_signature is not None
+    return not special and module.partition(".")[0] not in ("keras", "tensorflow")
+
+
+def inlined(function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """What a traced function gives, made in the graph that is traced now instead of in one of its own.
+
+    AutoGraph and the seeds of random operations are those that it would have there.
+    """
+    inner = function.python_function
+    if function._autograph:
+        context = tf.__internal__.autograph.control_status_ctx()
+        enabled = type(context)(status=type(context.status).ENABLED)
+        inner = tf.__internal__.autograph.tf_convert(inner, enabled, True, True)
+    args, kwargs = tf.nest.map_structure(_as_argument, (args, kwargs))
+    with _own_seeds():
+        outputs = inner(*args, **kwargs)
+    return tf.nest.map_structure(lambda v: v if v is None or tf.is_tensor(v) else tf.convert_to_tensor(v), outputs)
+
+
+def _as_argument(value: Any) -> Any:
+    return tf.convert_to_tensor(value) if isinstance(value, np.ndarray | np.generic) else value
+
+
+@contextlib.contextmanager
+def _own_seeds() -> Iterator[None]:
+    """Within it random operations count from 0, as in a graph of their own."""
+    counts, graph = random_seed._graph_to_seed_dict, tf.compat.v1.get_default_graph()
+    before, counts[graph] = counts.get(graph, 0), 0
+    try:
+        yield
+    finally:
+        counts[graph] = before
 
 
 def concrete(function: Any, args: Any, kwargs: Any) -> Any:

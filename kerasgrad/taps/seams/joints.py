@@ -1,9 +1,10 @@
-"""The four joints of Keras and TensorFlow at which a training step can be watched without changing it.
+"""The joints of Keras and TensorFlow at which a training step can be watched without changing it.
 
 `keras.Layer.__call__` (what a layer gives), `tf.GradientTape.gradient` (what is differentiated), `Optimizer.apply`
-(what trains the model) and `tf.distribute.Strategy.run` (what each replica runs) are wrapped while a watched step is
-traced or, when eager, runs, and put back afterwards. A wrapper does nothing in a thread without a listener, so that
-another training in another thread is not touched; under `MirroredStrategy` each replica thread has its own.
+(what trains the model), `tf.distribute.Strategy.run` (what each replica runs) and the call of a `tf.function` are
+wrapped while a watched step is traced or, when eager, runs, and put back afterwards. A wrapper does nothing in a thread
+without a listener, so that another training in another thread is not touched; under `MirroredStrategy` each replica
+thread has its own.
 """
 
 from __future__ import annotations
@@ -33,9 +34,16 @@ class Listener(Protocol):
         """Runs `apply(grads, variables)`, the optimizer's own."""
         return apply(grads, variables)
 
+    def on_function(self, call: Callable[..., Any], function: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Runs `call(*args, **kwargs)`, a function made by `tf.function`, and gives back what it gave."""
+        return call(*args, **kwargs)
+
     def on_run(self, run: Callable[..., Any], strategy: Any, function: Any, args: Any, kwargs: Any) -> Any:
         """Runs `run(function, args, kwargs)`, the strategy's own, and gives back what it gave."""
         return run(function, args, kwargs)
+
+
+_TRACED = type(tf.function(lambda: None))
 
 
 class _Listeners(threading.local):
@@ -83,6 +91,7 @@ def _install() -> None:
     for optimizer in _with_an_apply(keras.optimizers.Optimizer):
         _wrap(optimizer, "apply", _optimizer_apply)
     _wrap(tf.distribute.Strategy, "run", _strategy_run)
+    _wrap(_TRACED, "__call__", _function_call)
 
 
 def _with_an_apply(base: type) -> Iterator[type]:
@@ -135,6 +144,13 @@ def _tape_gradient(
         return listener.on_gradient(gradient, tape, target, sources, **kwargs)
 
     return _tell(original, tape, say, target, sources, **kwargs)
+
+
+def _function_call(original: Callable[..., Any], function: Any, *args: Any, **kwargs: Any) -> Any:
+    def say(listener: Listener, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return listener.on_function(call, function, args, kwargs)
+
+    return _tell(original, function, say, *args, **kwargs)
 
 
 def _optimizer_apply(original: Callable[..., Any], optimizer: Any, grads: Any, trainable_variables: Any = None) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.number, np.bool_)
 _DEPTH, _MOST = 3, 20_000
@@ -151,6 +152,11 @@ def _refill(current: Any, value: Any) -> None:
         kind.update(current, value)
 
 
+def is_trainer(model: object) -> bool:
+    """Whether something has the `fit` of Keras 3, as a model and whatever else is built on its trainer."""
+    return any(kind.__module__.startswith("keras.src.trainers") for kind in type(model).__mro__)
+
+
 def layers_of(model: keras.Model) -> list[keras.Layer]:
     """All layers in a model, those in layers too."""
     return list(model._flatten_layers(include_self=False))
@@ -188,3 +194,28 @@ def trained_as(model: keras.Model, trained: Container[int]) -> Iterator[None]:
     finally:
         for thing, value in reversed(kept):
             thing._trainable = value
+
+
+def name_of(model: keras.Model, variable: tf.Variable) -> str:
+    """Where in a model a variable of TensorFlow's own is held, as a path with the model's name; its own name if nowhere."""
+    for layer in (model, *layers_of(model)):
+        for attribute, held in vars(layer).items():
+            if not attribute.startswith("_") and any(v is variable for v in _flat(held)):
+                return f"{layer.path or layer.name}/{attribute}"
+    return f"{model.name}/{variable.name.partition(':')[0]}"
+
+
+def raw_variables(model: keras.Model) -> Iterator[tuple[str, tf.Variable]]:
+    """The variables of TensorFlow's own in the attributes of a model and its layers, by path."""
+    for layer in (model, *layers_of(model)):
+        for attribute, held in vars(layer).items():
+            for variable in _flat(held):
+                if isinstance(variable, tf.Variable) and not attribute.startswith("_") and variable.trainable:
+                    yield f"{layer.path or layer.name}/{attribute}", variable
+
+
+def _flat(held: Any) -> list[Any]:
+    """What an attribute holds: itself, or what is in a collection."""
+    if isinstance(held, list | tuple):
+        return list(held)
+    return list(held.values()) if isinstance(held, dict) else [held]
