@@ -126,6 +126,28 @@ def test_numbers_that_the_fast_loader_reads_wrong_are_left_out_and_named(tmp_pat
     assert any("facts/model" in note for note in run["facts"]["notes"])
 
 
+def test_the_fast_loader_itself_shows_no_number_that_a_bit_has_changed(tmp_path: Path) -> None:
+    root = tmp_path / "logs"
+    board.write(root / "flipped" / "gradients", range(6))
+    file = only_file(root / "flipped" / "gradients")
+    whole = Run.load(root / "flipped").table("signal_rms", "layer")
+    content = file.read_bytes()
+    of_the_step = content.index(whole[3].tobytes())  # another statistic with the same numbers comes first
+    place = content.index(whole[3].tobytes(), content.index(b"kerasgrad/signal_rms", of_the_step))
+    file.write_bytes(content[: place + 3] + bytes([content[place + 3] ^ 0x40]) + content[place + 4 :])
+    with board.tensorboard(root, runs=1) as url:
+        asked = f"{url}/data/plugin/kerasgrad/values?run=flipped/gradients&of=layer&statistic=signal_rms"
+        answer = board.ask(asked)
+        samples, rows = struct.unpack("<II", answer[:8])
+        steps = np.frombuffer(answer[8 : 8 + 8 * samples], "<f8").astype(int)
+        shown = np.frombuffer(answer[8 + 8 * samples :], "<f4").reshape(samples, rows)
+        notes = board.listed(url)["flipped/gradients"]["facts"]["notes"]
+    assert set(steps) >= {0, 1, 2, 4, 5}, "the fast loader reads on"
+    for step, values in zip(steps, shown, strict=True):
+        assert np.isnan(values).all() if step == 3 else np.array_equal(values, whole[step])
+    assert any("signal_rms at step 3" in note for note in notes)
+
+
 # Made up.
 
 
