@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 import kerasgrad
-from kerasgrad.taps import train_step
+from kerasgrad.taps import moments, train_step
 
 X = np.random.default_rng(0).standard_normal((64, 4)).astype("float32")
 Y = X[:, :1] - X[:, 1:2]
@@ -74,6 +74,16 @@ def test_unfrozen_without_compiling_again_it_stays_as_it_is(watched_before: bool
     assert monitor.failure is None and monitor.run.facts["stale_trainable"] == {"untrained": ["base"]}
     (found,) = [f for f in monitor.diagnosis if f.rule == "stale_trainable"]
     assert "compile again" in found.summary
+
+
+def test_what_is_trained_in_truth_is_read_off_the_graph() -> None:
+    """The GAN idiom of old: the discriminator was traced before it was frozen for the combined model."""
+    model = stack("base")
+    model.compile("adam", "mse")
+    assert not moments.trained_in_truth(model)
+    model.train_on_batch(X, Y)
+    model.trainable = False
+    assert moments.trained_in_truth(model) == {id(v) for v in model.variables} and not model.trainable_variables
 
 
 def test_compiled_again_nothing_is_stale() -> None:

@@ -201,3 +201,15 @@ def stale(model: keras.Model, then: Flags) -> dict[str, list[str]]:
             path = below(model, variable.path).rpartition("/")[0] or model.name
             found.setdefault("trained" if was else "untrained", {})[path] = None
     return {what: list(paths) for what, paths in found.items()}
+
+
+def trained_in_truth(model: keras.Model) -> set[int]:
+    """The ids of the variables that the steps which Keras has traced of a model train, whatever `trainable` says now.
+
+    Args:
+        model: a model; one that has not been trained since it was compiled has no such steps.
+    """
+    own = seams.own_variables(model)
+    graphs = seams.graphs_of(getattr(model, "train_function", None))
+    changed = {key for graph in graphs for key in seams.assigned(graph, [v.value for v in own])}
+    return {id(v) for v in own if id(v.value) in changed}

@@ -118,6 +118,13 @@ def settled(iterator: Any) -> tuple[Any, Any]:
     return itertools.chain([first], iterator), first
 
 
+def graphs_of(train_function: Any) -> list[Any]:
+    """The graphs that were traced of a train function so far; none where it is eager, or has not run."""
+    held = _held(train_function)
+    found = [graph for name in (_LOOP, _STEP) if name in held for graph in held[name]._list_all_concrete_functions()]
+    return [graph for graph in found if hasattr(graph, "graph")]
+
+
 def traced(train_function: Any, iterator: Any, first: Any = None) -> Any:
     """The graph by which a train function will run; it is traced if it was not, which runs and consumes nothing.
 
