@@ -230,7 +230,7 @@ def test_hover_says_layer_step_and_value(opened: Callable[..., Frame], page: Pag
     frame = opened()
     page.mouse.move(*spot(frame, 0, 21, 1))
     readout = frame.locator(".readout").first
-    board.wait_for(lambda: readout.inner_text() != "")
+    board.wait_for(lambda: readout.inner_text() != "", PATIENCE / 1000)
     text = readout.inner_text()
     value = Run.load(logs / "first").layer("signal_rms")["block/dense"][10]
     assert "block/dense" in text and "step 20" in text
@@ -495,7 +495,8 @@ def test_the_layers_that_suffer_are_outlined_and_named(opened: Callable[..., Fra
 def test_after_a_click_on_another_run_no_units_stand_beside_its_names(opened: Callable[..., Frame], page: Page) -> None:
     frame = opened(runs="first/gradients,more0/gradients")
     held: list[Route] = []
-    page.route("**/values?*run=more0*dead_fraction*", lambda route: held.append(route))
+    let_go = False
+    page.route("**/values?*run=more0*dead_fraction*", lambda route: route.continue_() if let_go else held.append(route))
     settled(frame, "moved", lambda: page.mouse.click(*spot(frame, 1, 1, 1)))
     chart = """(() => {
         const plot = document.querySelectorAll('.third')[1];
@@ -503,7 +504,14 @@ def test_after_a_click_on_another_run_no_units_stand_beside_its_names(opened: Ca
     })()"""
     names, count = frame.evaluate(chart)
     assert names[0] == "stem" and count == len(board.LAYERS), "those of the run before, beside its own names"
-    settled(frame, change=lambda: [route.continue_() for route in held])
+
+    def release() -> None:
+        nonlocal let_go
+        let_go = True
+        for route in held:
+            route.continue_()
+
+    settled(frame, change=release)
     assert frame.evaluate(chart) == [["a", "b"], 2]
 
 
@@ -546,8 +554,8 @@ def test_what_training_adds_appears_by_itself(page: Page, url: str, logs: Path) 
     assert frame.locator("output").inner_text() == "7"
     assert cells(frame, ".tall").shape[0] == 6
     model.fit(x, y, batch_size=8, epochs=1, callbacks=[monitor], verbose=0)
-    board.wait_for(lambda: frame.locator("output").inner_text() == "15")
-    board.wait_for(lambda: cells(frame, ".tall").shape == (9, 16))
+    board.wait_for(lambda: frame.locator("output").inner_text() == "15", PATIENCE / 1000)
+    board.wait_for(lambda: cells(frame, ".tall").shape == (9, 16), PATIENCE / 1000)
     expected = np.log10(monitor.run.table("signal_rms", "layer")).T
     assert np.allclose(cells(frame)[:, :16], expected, atol=1e-5, equal_nan=True)
     over_time = np.log10(monitor.run.signal_over_time("cell")).T
@@ -557,7 +565,7 @@ def test_what_training_adds_appears_by_itself(page: Page, url: str, logs: Path) 
     assert "histogram" in names
     page.mouse.move(*spot(frame, ".tall", 12.5, 7))
     readout = frame.locator("section:has(#time) .readout")
-    board.wait_for(lambda: readout.inner_text() != "")
+    board.wait_for(lambda: readout.inner_text() != "", PATIENCE / 1000)
     said = readout.inner_text()
     assert said.startswith("time step 7 · step 12 · signal ")
     assert float(said.split()[-1]) == pytest.approx(10 ** over_time[7, 12], rel=0.06)
