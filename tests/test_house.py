@@ -88,8 +88,9 @@ use_pre_norm.run warm_up watched_twin whole_number
 """
 """Functions that take more than two positional arguments and came before the rule was looked at; nothing is added here."""
 
-PUBLIC_NAMES = 20
-FILE_LINES = 400
+PUBLIC_NAMES = 28
+FILE_LINES = 300
+ROOMS = 20
 
 
 def room(module: str) -> str:
@@ -258,4 +259,13 @@ def test_no_assert_in_the_library() -> None:
 
 def test_files_are_short() -> None:
     lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in FILES.items()}
-    assert not {module: count for module, count in lines.items() if count > FILE_LINES}
+    long = {module for module, count in lines.items() if count > FILE_LINES}
+    assert not {module for module in long if "One long file: " not in str(ast.get_docstring(TREES[module]))}, "say why"
+    assert max(lines.values()) <= FILE_LINES + 100
+
+
+def test_the_house_has_few_rooms_and_only_nouns_and_gates_stand_alone() -> None:
+    rooms = {room(module) for module in FILES if module.startswith("kerasgrad.")}
+    assert len(rooms) <= ROOMS
+    alone = {path.stem for path in (ROOT / "kerasgrad").glob("*.py")}
+    assert alone == {"__init__", "__main__", "finding", "metadata", "observation", "run", "samples", "version"}

@@ -19,7 +19,7 @@ from kerasgrad.monitoring.settings import Settings
 from kerasgrad.monitoring.train_function import TrainFunction
 from kerasgrad.rules import DEFAULT, Diagnosis, Rule, diagnose
 from kerasgrad.run import Run
-from kerasgrad.taps.collector import LayerChoice
+from kerasgrad.taps.choice import LayerChoice
 
 LOGGED = ("gradient_norm", "dead_fraction", "depth_ratio")
 """What `log_metrics` adds to the logs."""

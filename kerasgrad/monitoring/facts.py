@@ -16,8 +16,8 @@ from kerasgrad.run import Facts, Schema
 from kerasgrad.statistics import histogram
 from kerasgrad.statistics.outputs import watched
 from kerasgrad.taps import seams
-from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.layers import below
+from kerasgrad.taps.rows import Rows
 from kerasgrad.version import __version__
 
 

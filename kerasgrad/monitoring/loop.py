@@ -20,8 +20,8 @@ from kerasgrad.monitoring.settings import Settings
 from kerasgrad.monitoring.train_function import TrainFunction
 from kerasgrad.run import Run
 from kerasgrad.taps import seams, trace_state
-from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.replicas import across, agreed, is_chief, workers
+from kerasgrad.taps.rows import Rows
 from kerasgrad.taps.train_step import is_of_taps, observed
 
 

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 from kerasgrad.monitoring.recorder import FLUSH_SECONDS, Taken
-from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.rows import Rows
 
 AT_ONCE = 64
 """Samples after which those that wait are recorded. Recorded alone, one costs about twice its share of many."""

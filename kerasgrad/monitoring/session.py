@@ -25,7 +25,7 @@ from kerasgrad.monitoring.schedule import Auto
 from kerasgrad.monitoring.settings import Settings
 from kerasgrad.run import Run, Schema
 from kerasgrad.statistics.own_moments import Previous
-from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.rows import Rows
 from kerasgrad.taps.trace_state import NotWatchedError
 
 logger = logging.getLogger("kerasgrad")

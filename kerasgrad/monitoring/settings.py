@@ -16,7 +16,7 @@ from kerasgrad.monitoring.recorder import WINDOW
 from kerasgrad.monitoring.schedule import schedule
 from kerasgrad.rules import DEFAULT, Rule
 from kerasgrad.statistics.own_moments import check
-from kerasgrad.taps.collector import LayerChoice, chooses
+from kerasgrad.taps.choice import LayerChoice, chooses
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kerasgrad.monitoring.session import Session
-from kerasgrad.taps.collector import Rows
+from kerasgrad.taps.rows import Rows
 from kerasgrad.taps.train_step import WatchedStep, watched_twin
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgrad.probes.tracing import Call, called, choice, named, not_of_each
-from kerasgrad.taps.collector import LayerChoice
+from kerasgrad.taps.choice import LayerChoice
 from kerasgrad.views.text import few
 
 LOOKING_UP = (

@@ -1,4 +1,7 @@
-"""`jacobian`: how a net stretches and shrinks what passes through it, before it is trained."""
+"""`jacobian`: how a net stretches and shrinks what passes through it, before it is trained.
+
+One long file: what is measured, what theory says of it, and why theory may not apply belong to one answer.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from kerasgrad.probes import mean_field, singular
 from kerasgrad.probes.forward_pass import ForwardPass, Net, entries
 from kerasgrad.probes.harness import as_inputs, build, check_finite, check_model, preserved
-from kerasgrad.taps.collector import LayerChoice
+from kerasgrad.taps.choice import LayerChoice
 from kerasgrad.views.text import bar, cropped, number, reasons
 
 Array = NDArray[np.float64]

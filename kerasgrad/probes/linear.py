@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from kerasgrad.probes import ridge
 from kerasgrad.probes.harness import as_inputs, build, check_finite, check_model, check_no_dataset, preserved
 from kerasgrad.probes.tracing import called, choice, named, not_of_each
-from kerasgrad.taps.collector import LayerChoice
+from kerasgrad.taps.choice import LayerChoice
 from kerasgrad.views.text import cropped, number, reasons
 
 Array = NDArray[np.float64]

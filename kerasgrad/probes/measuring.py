@@ -13,8 +13,10 @@ from kerasgrad.monitoring.instrument import Instrument
 from kerasgrad.monitoring.recorder import WINDOW, Recorder, Taken
 from kerasgrad.probes.harness import as_batch, check_model, preserved, step_without_update
 from kerasgrad.run import Run
-from kerasgrad.taps.collector import Collector, LayerChoice, Rows, chooses
+from kerasgrad.taps.choice import LayerChoice, chooses
+from kerasgrad.taps.collector import Collector
 from kerasgrad.taps.reading import examples
+from kerasgrad.taps.rows import Rows
 
 NO_UPDATE = "one batch was measured, and no update was made"
 

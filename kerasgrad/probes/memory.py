@@ -1,4 +1,7 @@
-"""`through_time`: how far back a recurrent layer's gradient reaches, exactly, step by step."""
+"""`through_time`: how far back a recurrent layer's gradient reaches, exactly, step by step.
+
+One long file: the loop of a recurrent layer is taken apart in several forms (stacked, bidirectional, masked) at one place.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 The model is traced once, symbolically, with no data; so a subclassed model is seen as well as a Functional one, and a
 shortcut that is a plain `x + y` as well as an `Add` layer.
+
+One long file: one walk over the operations finds the calls, the ways between them and what joins them.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.taps import seams
-from kerasgrad.taps.collector import LayerChoice, chooses
+from kerasgrad.taps.choice import LayerChoice, chooses
 from kerasgrad.taps.layers import below, unique
 
 OPAQUE = (

@@ -2,6 +2,8 @@
 
 The model that is given is never touched: all layers of the copy are new. A layer that is not changed has the configuration,
 the name, the weights and what else it would save of the one it was made from.
+
+One long file: reading a graph, changing it and putting it together share one table of nodes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`prescribe`: tries the remedies that the findings name, each for the same few steps, and says which one helps."""
+"""`prescribe`: tries the remedies that the findings name, each for the same few steps, and says which one helps.
+
+One long file: the trials share one bench (data, batches, seed, clock), which nothing else uses.
+"""
 
 from __future__ import annotations
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -18,10 +15,8 @@ from kerasgrad.taps.activations import activation_of
 from kerasgrad.taps.gradients import Applied, BackwardPass, Trained, key_of
 from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass, below, inside
 from kerasgrad.taps.reading import unobtrusive
+from kerasgrad.taps.rows import Rows
 from kerasgrad.taps.seams import Listener, PythonState
-
-LayerChoice = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
-"""A choice of layers: names or patterns, of the path or the layer's own name; a predicate; or None for all."""
 
 LATE = "it was called for the first time after the first sample, when the rows were fixed"
 NOT_CALLED = "no layer that holds it was called in the training step"
@@ -43,67 +38,6 @@ OWN = "the model itself has no row of its own layer: these are weights that it h
 AT_MOST = 50
 """Reasons for layers that come and go; a model that makes layers in its `call` has new ones at every step."""
 RAW_INPUT = "the layer is fed by raw data, so that nothing is differentiated at its input; use kerasgrad.through_time"
-
-
-def chooses(choice: LayerChoice) -> Callable[[keras.Layer, str], bool]:
-    """Makes a predicate of a layer and its path out of what a user may write for `layers`.
-
-    Args:
-        choice: None, a pattern such as `"block*"`, several, or a predicate of the layer.
-
-    Returns:
-        The predicate.
-
-    Raises:
-        TypeError: the choice is none of those.
-    """
-    if choice is None:
-        return lambda layer, path: True
-    if callable(choice):
-        predicate = choice
-        return lambda layer, path: bool(predicate(layer))
-    patterns = [choice] if isinstance(choice, str) else list(choice) if isinstance(choice, list | tuple) else [None]
-    if not all(isinstance(pattern, str) for pattern in patterns):
-        raise TypeError(
-            "`layers` takes a name or pattern such as 'block*', a list of them, a function of a layer, or None for all. "
-            f"Received: layers={choice!r}"
-        )
-    return lambda layer, path: any(
-        fnmatch.fnmatchcase(path, str(p)) or fnmatch.fnmatchcase(layer.name, str(p)) for p in patterns
-    )
-
-
-@dataclass
-class Rows:
-    """The rows of a model, fixed by the first watched step, shared by traces, eager steps and replicas.
-
-    Attributes:
-        layers: row index by layer id.
-        kinds: of each row's layer, where in the model and of which class.
-        held: the layers themselves, so that their ids stay theirs.
-        variables: the trainable variables in row order.
-        owners: layer row of each variable, -1 for none.
-        seen: what is the same in every step: path, units, activation, as empty `LayerSeen`.
-        variable_paths: unique path of each variable.
-        not_examined: why something has no numbers, by path.
-        output: path of the layer that gives the model's output, the last that was called; `""` if it has no row.
-        losses: how many losses the step differentiates, each for variables of its own.
-        stale: layers of which `trainable` does not say what Keras does, see `trace_state.stale`.
-    """
-
-    layers: dict[int, int] = field(default_factory=dict)
-    kinds: list[str] = field(default_factory=list)
-    held: list[keras.Layer] = field(default_factory=list)
-    variables: list[Trained] = field(default_factory=list)
-    owners: list[int] = field(default_factory=list)
-    seen: list[LayerSeen] = field(default_factory=list)
-    variable_paths: list[str] = field(default_factory=list)
-    not_examined: dict[str, str] = field(default_factory=dict)
-    output: str = ""
-    losses: int = 1
-    stale: dict[str, list[str]] = field(default_factory=dict)
-    fixed: bool = False
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Collector(Listener):

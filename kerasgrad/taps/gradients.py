@@ -2,6 +2,8 @@
 
 The model's own tape does the work. It is asked for the layers' outputs besides the variables, in the same call, so
 that nothing is inserted into the forward pass and nothing is computed twice.
+
+One long file: a step may differentiate and apply several times in any order, which only one account can follow.
 """
 
 from __future__ import annotations

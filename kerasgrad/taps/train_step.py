@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from kerasgrad.observation import Observation
 from kerasgrad.taps import seams, trace_state
-from kerasgrad.taps.collector import Collector, Rows
+from kerasgrad.taps.collector import Collector
 from kerasgrad.taps.reading import SCOPE, examples
+from kerasgrad.taps.rows import Rows
 
 Measure = Callable[[Observation], Any]
 """Turns what was seen into the vector that leaves the step; handed in by whoever watches."""
