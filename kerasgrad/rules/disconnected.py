@@ -1,8 +1,8 @@
 """A trainable variable that no gradient reaches.
 
 What it sees: variables without any gradient (`None`) in every sample, while others have one; layers all of whose gradients
-are exactly zero in every sample, though they fire, do not saturate, and something arrives behind them; or a model without any
-trainable variable, which is an error.
+are exactly zero in every sample, though they fire, do not saturate, and something arrives behind them; or a model without
+any trainable variable, which is an error.
 Why it hurts: they keep their initial values for ever; all layers before the cut are a fixed random function.
 Threshold and source: none is needed; it is so in every sample or it is not.
 Whether the model learns all the same is no matter.
