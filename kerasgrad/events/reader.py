@@ -232,7 +232,7 @@ def _findings(listed: Any, complaints: Complaints) -> Iterator[Finding]:
 _OF_FINDINGS: dict[str, Any] = {
     "rule": str, "severity": str, "summary": str, "layers": list[str], "starts_at": str, "since": int | None,
     "quantity": str, "measured": float | str, "threshold": float | str, "samples": int, "causes": list[str],
-    "remedies": list[str], "withdrawn": int | None,
+    "remedies": list[str], "withdrawn": int | None, "follows_from": str, "shown": bool,
 }  # fmt: skip
 
 
