@@ -118,7 +118,7 @@ def execute(source: str, name: str, known: dict[str, Any]) -> str:
 
 def test_the_collection_finds_the_examples() -> None:
     names = {name for name, *_ in DOCSTRINGS}
-    assert {"kerasgrad.monitor.GradientMonitor", "kerasgrad.run.Run", "kerasgrad.rules.rule.rule"} <= names
+    assert {"kerasgrad.monitoring.callback.GradientMonitor", "kerasgrad.run.Run", "kerasgrad.rules.rule.rule"} <= names
     assert len(README) >= 3 and all(code.strip() for _, code in README)
 
 

@@ -69,8 +69,8 @@ SET_ELSEWHERE = {"on_layer", "on_gradient", "on_apply", "on_run"}
 STILL_TO_MEND = """
 Adversarial.__init__ Auto.due BackwardPass._before BackwardPass._note_given BackwardPass.apply
 BackwardPass.apply_inside BackwardPass.differentiate Collector.__init__ Collector.on_function ForwardPass._note
-ForwardPass.call GradientFlow._table Listener.on_function Reinforce.__init__ Source._made Source.histogram
-Source.table WatchedStep._trace Way.back _Keeper.__init__ _States._loop _Style.convolution _Twin.trace
+ForwardPass.back ForwardPass.call GradientFlow._table Listener.on_function Reinforce.__init__ Source._made
+Source.histogram Source.table WatchedStep._trace _Keeper.__init__ _States._loop _Style.convolution _Twin.trace
 _abbreviated_apart _adding _applied _around _around.run _as _at_rate _batches _belongs _bench _between _biased _block
 _by_layer _carry_over _carry_state _cells _check _check_copy _checked _cifar _clipped _columns _curves _decay _dropped
 _embedded _ended _epoch _facts _filled _followed _gained _gains _heat _heat _in_its_own_process _joined _largest
@@ -84,7 +84,7 @@ decay_learning_rate densenet.convolution densenet.step facts finished first_trai
 largest layers like line linear_probe lower_learning_rate lr_range measure normalize observed opened parser.add
 predictions prescribe raise_clipnorm raise_learning_rate reached save scanned show split step_without_update
 subclassed through_time traced traced traced_for train transformer.around unet.two_convolutions unknown use_adam
-use_pre_norm.run warm_up watch whole_number
+use_pre_norm.run warm_up watched_twin whole_number
 """
 """Functions that take more than two positional arguments and came before the rule was looked at; nothing is added here."""
 

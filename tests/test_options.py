@@ -13,10 +13,10 @@ import keras
 import numpy as np
 import pytest
 from grid import BATCH, GRID
-from kerasgrad.taps.schedule import Every
 
 import kerasgrad
 from kerasgrad.finding import Finding, Severity
+from kerasgrad.monitoring.schedule import Every
 from kerasgrad.rules import rule
 
 EPOCHS = 2

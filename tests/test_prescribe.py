@@ -12,8 +12,8 @@ import tensorflow as tf
 from keras import layers
 
 import kerasgrad
-from kerasgrad import prescribing
 from kerasgrad.finding import Diagnosis, Finding, Severity
+from kerasgrad.remedies import prescribing
 from kerasgrad.remedies.prescription import Trial
 
 RANDOM = np.random.default_rng(0)

@@ -523,8 +523,17 @@ def test_embeddings_are_to_move_far() -> None:
     assert not BY_NAME["rate_too_high"](with_tables(dataclasses.replace(run.schema, variables=paths), tables_of(run)))
 
 
-def test_every_rule_but_one_has_a_sick_run() -> None:
-    assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == {"short_memory"}
+def test_every_rule_has_a_sick_run() -> None:
+    elsewhere = {"short_memory", "stale_trainable"}
+    assert set(BY_NAME) - {rule for _, rule, _, _ in SICK} == elsewhere
+
+
+def test_what_trainable_no_longer_says_is_a_finding() -> None:
+    stale = {"trained": ["layer0", "layer1"], "untrained": ["layer2"]}
+    found = rules.stale_trainable(made(healthy(), {"stale_trainable": stale}))
+    assert [finding.layers for finding in found] == [("layer0", "layer1"), ("layer2",)]
+    assert "compile again" in found[0].summary and found[0].severity is Severity.WARNING
+    assert not rules.stale_trainable(made(healthy(), {"stale_trainable": {}})) and not rules.stale_trainable(made(healthy()))
 
 
 def test_weights_that_begin_at_zero_have_no_ratio() -> None:
@@ -938,7 +947,8 @@ def test_a_rule_that_fails_says_so_and_the_others_go_on(verdict: Any, why: str) 
 
 def test_rules_follow_from_rules_and_not_in_a_ring() -> None:
     named = {rule.name: {*rule.follows, *(() if rule.is_symptom else rule.may_follow)} for rule in rules.DEFAULT}
-    assert not set().union(*named.values()) - set(BY_NAME)
+    unknown = {name: sorted(of - set(BY_NAME)) for name, of in named.items() if of - set(BY_NAME)}
+    assert not unknown, "there are no such rules"
     graphlib.TopologicalSorter(named).prepare()
     assert not [n for n, of in named.items() if not BY_NAME[n].is_symptom and any(BY_NAME[name].is_symptom for name in of)]
 

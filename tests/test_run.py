@@ -11,7 +11,7 @@ from test_events import SCHEMA, equal, sample
 
 from kerasgrad.events import Writer
 from kerasgrad.run import Batch, Run, Sample
-from kerasgrad.views import beside, text
+from kerasgrad.views import side_by_side, text
 
 
 def recorded(steps: int = 6) -> Run:
@@ -132,7 +132,7 @@ def test_numbers() -> None:
 
 
 def test_side_by_side() -> None:
-    table = beside.side_by_side({"one": recorded(), "other": recorded()})
+    table = side_by_side.side_by_side({"one": recorded(), "other": recorded()})
     assert table.count("█") and max(map(len, table.splitlines())) <= text.WIDTH
     assert "a layer leaves" in table
 

@@ -19,7 +19,7 @@ from kerasgrad.statistics.moments import moments, square_sums
 from kerasgrad.statistics.outputs import unit_sums
 from kerasgrad.statistics.packing import Packing
 from kerasgrad.statistics.readings import FEW, Reading
-from kerasgrad.statistics.units import Layers, PerUnit, UnitHistory
+from kerasgrad.statistics.units import PerUnit, UnitHistory, UnitLayout
 from kerasgrad.taps.activations import activation_of
 
 
@@ -166,7 +166,7 @@ def test_histogram_counts_every_entry_once() -> None:
 
 
 def test_dormant() -> None:
-    layers = Layers(np.array([4, 3, 2]))
+    layers = UnitLayout(np.array([4, 3, 2]))
     values = np.array([[1.0, 1.0, 0.01, 0.0, 0.0, 0.0, 0.0, 1.0, np.nan]])
     shares = PerUnit(values, layers, np.array([0, 2, 3]), 4).share_below(0.025)
     assert shares[0, [0, 2]].tolist() == [0.5, 1.0] and np.isnan(shares[0, [1, 3]]).all()

@@ -20,7 +20,8 @@ from tensorboard.context import RequestContext
 from kerasgrad import catalogue, plugin
 from kerasgrad.events.writer import Writer
 from kerasgrad.finding import Finding, Severity
-from kerasgrad.plugin.source import NotServedError, Source
+from kerasgrad.plugin import tab
+from kerasgrad.plugin.source import NotServedError, Source, Table
 from kerasgrad.plugin.tab import statistics
 from kerasgrad.run import Run
 
@@ -259,3 +260,21 @@ def test_cut_anywhere_it_has_a_reason_or_is_shown(tmp_path: Path) -> None:
     for run in runs:
         if run["reason"] is None:
             made.table(CONTEXT, "", run["name"], "overall")
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    layers = [f"backbone/transformer_layer_{i}/feedforward_{part}_residual_add" for i in range(25) for part in "ab"]
+    run = tab._labelled({"reason": None, "schema": {"layers": layers}})
+    for names, most in ((run["labels"], 99), (run["ticks"], tab.TICK), (run["narrow"], tab.NARROW_TICK)):
+        assert len(set(names)) == len(layers) == len(names) and max(map(len, names)) <= most
+    assert tab._labelled({"reason": "damaged"}) == {"reason": "damaged"}
+
+
+def test_the_newest_figures_of_a_run(served: tuple[str, Path]) -> None:
+    given = json.loads(board.ask(f"{served[0]}/data/plugin/kerasgrad/newest?run=two/gradients"))
+    run = Run.load(served[1] / "two")
+    assert given == {name: pytest.approx(float(run.overall(name)[-1])) for name in tab.NEWEST}
+    assert board.refusal(f"{served[0]}/data/plugin/kerasgrad/newest?run=nothing")[0] == 400
+    broken = Table(np.arange(2.0), np.full((2, len(catalogue.names("overall"))), np.nan, np.float32))
+    broken.values[1, catalogue.names("overall").index("loss")] = np.inf
+    assert tab.newest(broken) == {"loss": "inf", "depth_ratio": None, "dead_fraction": None}

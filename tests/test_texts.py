@@ -224,7 +224,13 @@ def faded(t: Any) -> None:
     t["variable", "gradient_norm"][:, 2:4] = 1e-38
 
 
-@pytest.mark.parametrize("change", [only_bias, at_first, dead_above, faded])
+def saturated_above(t: Any) -> None:
+    t["variable", "gradient_norm"][:, :6] = 0.0
+    t["layer", "saturated_fraction"] = np.zeros_like(t["layer", "signal_rms"])
+    t["layer", "saturated_fraction"][:, 2] = 1.0
+
+
+@pytest.mark.parametrize("change", [only_bias, at_first, dead_above, faded, saturated_above])
 def test_a_zero_that_has_another_reason_is_no_cut(change: Any) -> None:
     """A bias before a normalisation, a gate that begins at zero, a dead layer, a signal too small for float32."""
     tables = healthy()

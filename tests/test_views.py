@@ -15,7 +15,7 @@ import pytest
 from kerasgrad import plugin, views
 from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.run import Run, Schema
-from kerasgrad.views import cells, charts, page, text, vendor
+from kerasgrad.views import charts, heatmap_cells, page, text, vendor
 
 NASTY = ("<script>alert(1)</script>", "$x^2$ & <b>y</b>", "z")
 
@@ -50,21 +50,21 @@ def diagnosed(run: Run) -> Diagnosis:
 def test_bad_cells_are_those_that_were_measured() -> None:
     values = np.array([[1, np.nan, np.inf, np.nan], [np.nan, np.nan, 1, np.nan]], np.float32)
     counts = np.array([[0, 0, 0, np.nan], [0, 3, 0, np.nan]], np.float32)
-    assert cells.bad(values, counts).tolist() == [[False, False, True, False], [True, True, False, False]]
-    assert cells.bad(values).tolist() == [[False, False, True, False], [False] * 4]
+    assert heatmap_cells.bad(values, counts).tolist() == [[False, False, True, False], [True, True, False, False]]
+    assert heatmap_cells.bad(values).tolist() == [[False, False, True, False], [False] * 4]
 
 
 def test_the_scale_spans_what_is_there() -> None:
     values = np.array([0, -1e-3, 10, np.nan, np.inf])
-    assert cells.span(values, True) == pytest.approx((-3, 1))
-    assert cells.span(values, False) == pytest.approx((-1e-3, 10))
-    assert cells.span(np.array([1e-30, 1.0]), True) == (-cells.LOWEST_DECADES, 0.0)
-    assert cells.span(np.array([np.nan]), True) == (0.0, 1.0)
+    assert heatmap_cells.span(values, True) == pytest.approx((-3, 1))
+    assert heatmap_cells.span(values, False) == pytest.approx((-1e-3, 10))
+    assert heatmap_cells.span(np.array([1e-30, 1.0]), True) == (-heatmap_cells.LOWEST_DECADES, 0.0)
+    assert heatmap_cells.span(np.array([np.nan]), True) == (0.0, 1.0)
 
 
 def test_each_statistic_has_a_witness_that_counts() -> None:
-    assert cells.witness("dead_fraction") == cells.witness("saturated_fraction") == "activation_nonfinite"
-    assert cells.witness("dormant_signal_fraction") == cells.witness("signal_rms") == "gradient_nonfinite"
+    assert heatmap_cells.witness("dead_fraction") == heatmap_cells.witness("saturated_fraction") == "activation_nonfinite"
+    assert heatmap_cells.witness("dormant_signal_fraction") == heatmap_cells.witness("signal_rms") == "gradient_nonfinite"
 
 
 def test_the_flow_figure_has_the_runs_numbers() -> None:
@@ -165,7 +165,7 @@ def test_a_page_of_a_long_run_stays_small_and_loses_no_peak() -> None:
         run.append(board.sample(step, 2, statistics=("signal_rms", "gradient_nonfinite")))
     run.table("signal_rms", "layer")[3333, 1] = 1e6
     drawn = charts.heat_map(run, "signal_rms")
-    assert len(drawn["data"][0]["x"]) == charts.COLUMNS == len(drawn["data"][0]["z"][0])
+    assert len(drawn["data"][0]["x"]) == charts.MAX_COLUMNS == len(drawn["data"][0]["z"][0])
     assert max(drawn["data"][0]["z"][1]) == pytest.approx(6)
     assert len(page.page(run)) < 1.2 * vendor.PLOTLY.stat().st_size
 
@@ -245,7 +245,7 @@ def test_every_eye_can_tell_the_colours_apart(eye: str) -> None:
         runs = seen(rgb(*re.findall(r'"(#\w+)"', re.findall(rf"const {palette} = (.*);", look)[0])), eye)
         apart = np.linalg.norm(runs[:, None] - runs, axis=2)[np.triu_indices(8, 1)]
         assert apart.min() > 10, "and each has its own dashes"
-    for mark in (cells.BAD, cells.NOT_EXAMINED):
+    for mark in (heatmap_cells.BAD, heatmap_cells.NOT_EXAMINED):
         assert np.linalg.norm(scale - seen(rgb(mark), eye), axis=1).min() > 10
 
 

@@ -199,7 +199,7 @@ def test_a_failure_of_the_taps_ends_the_watching_only(
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("taps")
 
-    monkeypatch.setattr(instrument, "measure", broken)
+    monkeypatch.setattr(instrument, "take_moments", broken)
     case = made("mlp")
     step = WRAPS[wrap](own_step(case))
     with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:
@@ -216,8 +216,8 @@ def test_an_operation_of_ours_that_fails_does_not_end_the_loop(
         tf.debugging.assert_less(tf.shape(seen.layers[0].parts[0].output)[0], 0)
         return measure(seen, **options)
 
-    measure = instrument.measure
-    monkeypatch.setattr(instrument, "measure", failing)
+    measure = instrument.take_moments
+    monkeypatch.setattr(instrument, "take_moments", failing)
     case = made("mlp")
     step = tf.function(own_step(case))
     with caplog.at_level(logging.WARNING, "kerasgrad"), kerasgrad.watch(case.model, update_freq=1, verbose=0) as w:

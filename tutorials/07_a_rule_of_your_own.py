@@ -107,6 +107,6 @@ kerasgrad.views.depth_profile(watched.run, baseline=monitor.run)
 
 """
 What a rule of yours finds is a finding like any other, under the rule's own name: it is in the diagnosis and in the event
-file, `stop_on` can name it, and its remedies can be applied. `rule(..., may_follow=("vanishing_gradient",))` would put it below
-that finding, where there is one.
+file, `stop_on` can name it, and its remedies can be applied. `rule(..., may_follow=("vanishing_gradient",))` would put it
+below that finding, where there is one.
 """

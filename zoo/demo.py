@@ -20,7 +20,7 @@ def demo(log_dir: str = "logs/demo", epochs: int = 8) -> None:
 
     import kerasgrad
     import zoo
-    from kerasgrad.views import beside
+    from kerasgrad.views import side_by_side
     from zoo.registry import note
 
     (x, y), held_out = zoo.tasks.digits()
@@ -34,7 +34,7 @@ def demo(log_dir: str = "logs/demo", epochs: int = 8) -> None:
         model.fit(x, y, epochs=epochs, callbacks=[monitor], verbose="auto")
         scores[name] = model.evaluate(*held_out, verbose=0)[1]
         runs[name] = monitor.run
-    print("\n" + beside.side_by_side(runs))
+    print("\n" + side_by_side.side_by_side(runs))
     print("\nAccuracy on digits they have not seen: " + ", ".join(f"{name} {score:.0%}" for name, score in scores.items()))
     print(f"\nThe sick one in full:\n\n{runs[DEMO[0]]}")
     print(f"\nLook at them with:  tensorboard --logdir {log_dir}")

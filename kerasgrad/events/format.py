@@ -7,12 +7,15 @@ cut off or made up: it is parsed here, within bounds, and what does not fit is a
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any
 
 import google_crc32c
 import numpy as np
+
+from kerasgrad.metadata import Schema
 
 VERSION = 2
 """Of what is written. 1 had all facts in one text, no checksums inside, and ended a file's name in microseconds."""
@@ -46,6 +49,7 @@ TEXT_BYTES, TEXT_DEPTH, TEXT_VALUES = 64 * 2**20, 32, 5_000_000
 """A JSON text that is longer, deeper or has more values was not written by kerasgrad."""
 RECORD_BYTES = 2**30
 
+_OF_NUMBER = {number: dtype.newbyteorder("<") for dtype, number in DTYPES.items()}
 _STEP = struct.Struct("<q")
 
 
@@ -71,6 +75,11 @@ def time_tag(layer: str) -> str:
 def is_text(tag: str) -> bool:
     """Whether a tag, without prefix, holds a JSON text rather than numbers."""
     return tag in (SCHEMA, FINDINGS, SESSION, FACTS, UNIT_COUNTS) or tag.startswith(FACT_PREFIX)
+
+
+def rows(schema: Schema) -> dict[str, Any]:
+    """What the text of the schema says: all rows, and once more the entries of the vector of the whole model."""
+    return schema.to_dict() | {OVERALL: schema.names("overall")}
 
 
 def is_renewed(tag: str) -> bool:
@@ -171,17 +180,14 @@ def numbers(tensor: Any) -> Any:
     Raises:
         FormatError: its type is none that is written, or its size is not what its shape says.
     """
-    types = {number: dtype for dtype, number in DTYPES.items()}
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    if tensor.dtype not in types or len(shape) > 3 or any(size < 0 for size in shape):
+    shape, content = [dim.size for dim in tensor.tensor_shape.dim], tensor.tensor_content
+    dtype = _OF_NUMBER.get(tensor.dtype)
+    if dtype is None or len(shape) > 3 or min(shape, default=0) < 0:
         raise FormatError("a tensor is of a type or shape that is not written")
-    dtype = types[tensor.dtype].newbyteorder("<")
-    entries = 1
-    for size in shape:
-        entries *= size
-    if entries * dtype.itemsize != len(tensor.tensor_content):
-        raise FormatError(f"a tensor holds {len(tensor.tensor_content)} bytes where its shape is {shape}")
-    return np.frombuffer(tensor.tensor_content, dtype).reshape(shape)
+    if math.prod(shape) * dtype.itemsize != len(content):
+        raise FormatError(f"a tensor holds {len(content)} bytes where its shape is {shape}")
+    values = np.frombuffer(content, dtype)
+    return values if len(shape) == 1 else values.reshape(shape)
 
 
 def row_names(of_tag: Mapping[str, Any]) -> tuple[str, ...]:

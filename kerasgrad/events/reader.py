@@ -168,6 +168,9 @@ def _decoded(event: Event, described: dict[str, Any], *, damaged: Any) -> Record
                 described[tag] = format.row_names(format.described(value.metadata.plugin_data.content))
             if format.is_text(tag):
                 record.texts[tag] = format.parsed(value.tensor.string_val)
+                if tag == format.SCHEMA and isinstance(record.texts[tag], dict):
+                    named = format.row_names({"rows": record.texts[tag].get(format.OVERALL)})
+                    described.setdefault(format.OVERALL, named)
             else:
                 record.tensors[tag] = format.numbers(value.tensor)
         except format.VersionError:

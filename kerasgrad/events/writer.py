@@ -20,7 +20,7 @@ from kerasgrad.finding import Finding
 from kerasgrad.run import Schema, Units
 from kerasgrad.samples import Batch
 
-LONG_BYTES, LONG_SECONDS = 16 * 2**10, 60.0
+LONG_BYTES, LONG_SECONDS = 512, 60.0
 """What is longer, of facts and units, is written at most so often: whole at each flush it would be most of the file."""
 REMOTE_SECONDS = 60.0
 """A remote file is put there whole at each flush."""
@@ -103,7 +103,7 @@ class Writer:
             records.write(self._file, Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
             if self._session:
                 self._text(format.SESSION, 0, content=self._session)
-            self._text(format.SCHEMA, 0, content=self.schema.to_dict())
+            self._text(format.SCHEMA, 0, content=format.rows(self.schema))
             self._file.flush()
         except OSError:
             self._file.close()
@@ -146,7 +146,7 @@ class Writer:
             self._write(event)
         if not self._repeated:  # damage to the first one would leave rows without names
             self._repeated = True
-            self._text(format.SCHEMA, int(batch.steps[-1]), content=self.schema.to_dict())
+            self._text(format.SCHEMA, int(batch.steps[-1]), content=format.rows(self.schema))
         self.flush()
 
     def units(self, step: int, units: Mapping[str, Units]) -> None:
@@ -231,6 +231,7 @@ class Writer:
         if not self._remote:
             self._file.flush()
             if os.fstat(self._file.fileno()).st_nlink == 0:
+                self._file.close()
                 raise FileNotFoundError(f"{self._file.name} was removed while it was written")
         elif time.monotonic() - self._flushed >= REMOTE_SECONDS:
             self._flushed = time.monotonic()

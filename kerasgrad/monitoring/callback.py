@@ -19,7 +19,7 @@ from kerasgrad.monitoring.settings import Settings
 from kerasgrad.monitoring.train_function import TrainFunction
 from kerasgrad.rules import DEFAULT, Diagnosis, Rule, diagnose
 from kerasgrad.run import Run
-from kerasgrad.taps.collector import Layers
+from kerasgrad.taps.collector import LayerChoice
 
 LOGGED = ("gradient_norm", "dead_fraction", "depth_ratio")
 """What `log_metrics` adds to the logs."""
@@ -68,7 +68,7 @@ class GradientMonitor(keras.callbacks.Callback):
         log_dir: str | Path | None = None,
         *,
         update_freq: Any = "auto",
-        layers: Layers = None,
+        layers: LayerChoice = None,
         activations: bool = True,
         window: int = WINDOW,
         histograms: bool = False,

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasgrad.catalogue import Statistic
 from kerasgrad.observation import Observation
-from kerasgrad.statistics.measure import measure
+from kerasgrad.statistics.measure import take_moments
 from kerasgrad.statistics.own_moments import Previous
 from kerasgrad.statistics.packing import Packing
 
@@ -39,7 +39,7 @@ class Instrument:
 
     def compute(self, seen: Observation) -> Any:
         """Called inside the step: everything measured of it, as one float64 vector."""
-        return self._packing.pack(measure(seen, **self._options))
+        return self._packing.pack(take_moments(seen, **self._options))
 
     def read(self, measured: Any) -> dict[str, Any]:
         """Called on the host: the vectors of all replicas, `[replicas, entries]`, as named arrays; waits for the step."""

@@ -19,7 +19,7 @@ from kerasgrad.monitoring.session import Session
 from kerasgrad.monitoring.settings import Settings
 from kerasgrad.monitoring.train_function import TrainFunction
 from kerasgrad.run import Run
-from kerasgrad.taps import moments, seams
+from kerasgrad.taps import seams, trace_state
 from kerasgrad.taps.collector import Rows
 from kerasgrad.taps.replicas import across, agreed, is_chief, workers
 from kerasgrad.taps.train_step import is_of_taps, observed
@@ -158,13 +158,13 @@ class Watch:
             return self._run_watched(step, *args, **kwargs)
         if seams.is_traced(step) and id(step) not in self._twins:  # this step traces it: we must see in what state
             self._twin_of(step)
-            moments.traced_for(self.model, step, args, kwargs)
+            trace_state.traced_for(self.model, step, args, kwargs)
         return step(*args, **kwargs)
 
     def _run_watched(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         twin = self._twin_of(step)
         if seams.is_traced(step):
-            program = moments.traced_for(self.model, step, args, kwargs)
+            program = trace_state.traced_for(self.model, step, args, kwargs)
             try:
                 twin.trace(self.model, program, args, kwargs)
             except Exception as error:
@@ -221,7 +221,7 @@ class _Twin:
     def trace(self, model: keras.Model, program: Any, args: Any, kwargs: Any) -> None:
         """Traces the watched graph beside one of the step's own, in the state in which that was traced."""
         if program is not None and id(program) not in self.ready:
-            with moments.like(model, program), seams.installed():
+            with trace_state.like(model, program), seams.installed():
                 seams.concrete(self.function, args, kwargs)
             self.ready[id(program)] = program
 

@@ -1,4 +1,4 @@
-"""What a training aims at and how far it has come: the loss by name, the output, clipping, and the logs of each epoch.
+"""What a training objective at and how far it has come: the loss by name, the output, clipping, and the logs of each epoch.
 
 The rules read it among the facts of a run; nothing here looks at a gradient.
 """
@@ -19,7 +19,7 @@ EPOCHS_KEPT = 256
 """Epochs of which a run keeps the logs; beyond, every second one between the first and the last is dropped."""
 
 
-def aims(model: keras.Model) -> Facts:
+def objective(model: keras.Model) -> Facts:
     """What is trained against what, as facts of a run.
 
     Args:

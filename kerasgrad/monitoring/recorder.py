@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,7 +127,7 @@ class Recorder:
         overflows = int(table.overflow.sum())
         if overflows:
             self.run.facts["loss_scale_overflows"] = self.run.facts.get("loss_scale_overflows", 0) + overflows
-        self._add_units(table, {one.step: raw["units"] for one, raw in zip(taken, raws, strict=True)})
+        self._add_units(table, [(one.step, raw["units"]) for one, raw in zip(taken, raws, strict=True)])
         for name in ("sample_seconds", "overhead"):
             table.overall[f"monitor.{name}"] = np.array([one.extra.get(name, np.nan) for one in taken])
         alone = ~np.array([one.follows for one in taken])
@@ -139,11 +139,11 @@ class Recorder:
         self.failed |= found.failed
         return found
 
-    def _add_units(self, table: Table, by_step: Mapping[int, Any]) -> None:
-        """The moments of single units: how many were silent, and the sums of |a| and |s|, `[2, units]` by step."""
-        sums = np.stack(list(by_step.values()))
+    def _add_units(self, table: Table, samples: Sequence[tuple[int, Any]]) -> None:
+        """The moments of single units: how many were silent, and the sums of |a| and |s|, `[2, units]` of each step."""
+        sums = np.stack([values for _, values in samples])
         activity, signal = sums[:, 0], np.where(table.overflow[:, None], np.nan, sums[:, 1])
-        silent = np.stack([self._history.silent(one, step) for one, step in zip(activity, by_step, strict=True)])
+        silent = np.stack([self._history.silent(one, step) for one, (step, _) in zip(activity, samples, strict=True)])
         of_units = [PerUnit(v, self._history.layers, self._watched, len(self.run.layers)) for v in (activity, signal)]
         counts = np.broadcast_to(self._history.layers.counts.astype(np.float64), silent.shape)
         table.layer["units.activity"], table.layer["units.signal"] = of_units

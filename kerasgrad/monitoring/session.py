@@ -26,7 +26,7 @@ from kerasgrad.monitoring.settings import Settings
 from kerasgrad.run import Run, Schema
 from kerasgrad.statistics.own_moments import Previous
 from kerasgrad.taps.collector import Rows
-from kerasgrad.taps.moments import NotWatchedError
+from kerasgrad.taps.trace_state import NotWatchedError
 
 logger = logging.getLogger("kerasgrad")
 
@@ -220,6 +220,7 @@ class Session:
         step = self.position.at(last)
         self._queue.add(step, read, rows=rows, follows=last > first or self._received == step - 1)
         self._received = step
+        self.position.done(last)  # an exception in a callback may keep `end_step` from being called
 
     @guarded
     def read_samples(self, *, keep: int = 0, at_once: bool = True) -> None:
@@ -274,7 +275,9 @@ class Session:
         if self._recorder is None:
             return
         run, failed = self._recorder.run, self._recorder.failed
-        run.facts |= facts.settings(self.model) | progress.aims(self.model) | facts.of_watching(self.overhead, self._rows)
+        run.facts |= (
+            facts.settings(self.model) | progress.objective(self.model) | facts.of_watching(self.overhead, self._rows)
+        )
         run.facts |= {
             "update_freq": repr(self._schedule), "window": self.settings.window, "batches": self.position.step,
             "kept_every": run.kept_every, "directory": str(self._recorder.folder) if self._recorder.folder else "",

@@ -16,7 +16,7 @@ from kerasgrad.monitoring.recorder import WINDOW
 from kerasgrad.monitoring.schedule import schedule
 from kerasgrad.rules import DEFAULT, Rule
 from kerasgrad.statistics.own_moments import check
-from kerasgrad.taps.collector import Layers, chooses
+from kerasgrad.taps.collector import LayerChoice, chooses
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Settings:
 
     log_dir: str | Path | None = None
     update_freq: Any = "auto"
-    layers: Layers = None
+    layers: LayerChoice = None
     activations: bool = True
     window: int = WINDOW
     histograms: bool = False

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasgrad.monitoring.session import Session
 from kerasgrad.taps.collector import Rows
-from kerasgrad.taps.train_step import WatchedStep, watch
+from kerasgrad.taps.train_step import WatchedStep, watched_twin
 
 
 class TrainFunction:
@@ -56,7 +56,7 @@ class TrainFunction:
         def receive(measured: Any, rows: Rows) -> None:
             self.session.receive(lambda: instrument.read(measured), rows)
 
-        return watch(
+        return watched_twin(
             model,
             instrument.compute,
             settings.selected,

@@ -16,7 +16,7 @@ from tensorboard.data.provider import RunTagFilter
 from kerasgrad.events import format
 from kerasgrad.plugin.provided import EVERYTHING, Memory, NotServedError, Provided
 from kerasgrad.run import Schema
-from kerasgrad.views import cells
+from kerasgrad.views import heatmap_cells
 
 __all__ = ["NotServedError", "Source", "Table"]
 
@@ -173,17 +173,17 @@ class Source:
         # What a thinned run does not tell of a step was nothing bad.
         loss, norm = (overall.at(steps, 0)[:, names.index(name)] for name in ("loss", "gradient_norm"))
         if tag.startswith(format.TIME_PREFIX):
-            values[cells.bad_over_time(values, norm)] = np.inf
+            values[heatmap_cells.bad_over_time(values, norm)] = np.inf
             return Table(steps, values)
         sick = ~np.isfinite(loss + norm)
-        witness = cells.witness(tag)
+        witness = heatmap_cells.witness(tag)
         counted = None
         known = tag in schema.names("layer") and tag != witness and witness in provided
         # Where loss and gradient norm are finite throughout no gradient was bad, and the counts need not be read.
         if known and np.isnan(values).any() and (witness == "activation_nonfinite" or sick.any()):
             counts = self._table((experiment, run, witness), provided).at(steps, 0)
             counted = counts if counts.shape == values.shape else None
-        values[cells.bad(values, counted)] = np.inf
+        values[heatmap_cells.bad(values, counted)] = np.inf
         return Table(steps, values)
 
 

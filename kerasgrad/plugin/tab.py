@@ -4,6 +4,7 @@
 |---|---|---|
 | `/static/*` | | the page's files |
 | `/runs` | | JSON: every run with its rows, facts and findings, or the reason why it cannot be shown; the catalogue |
+| `/newest` | `run` | JSON: the newest loss, depth ratio and dead share of a run |
 | `/values` | `run`, `of` (layer, variable, overall, time, histogram), `statistic`, `row`, `after` | `Table.to_bytes` |
 
 `row` picks one row by its number, `after` the samples later than a step.
@@ -11,11 +12,13 @@
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
+import numpy as np
 from tensorboard import errors, plugin_util
 from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
@@ -24,9 +27,15 @@ from werkzeug import wrappers
 from kerasgrad import catalogue
 from kerasgrad.events import format
 from kerasgrad.plugin.source import NotServedError, Source, Table
-from kerasgrad.views import cells, vendor
+from kerasgrad.views import heatmap_cells, vendor
+from kerasgrad.views.labels import labels
 
 STATIC = "/static/"
+NEWEST = ("loss", "depth_ratio", "dead_fraction")
+"""What the list of runs shows of each."""
+TICK, NARROW_TICK = 23, 15
+"""Characters of a layer's name beside a map, and beside a chart of a third of the width."""
+
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".txt": "text/plain"}
 
 
@@ -47,7 +56,12 @@ class GradientFlow(base_plugin.TBPlugin):
 
     def get_plugin_apps(self) -> Mapping[str, Callable[..., Any]]:
         """The routes."""
-        return {STATIC + "*": self._serve_file, "/runs": self._serve_runs, "/values": self._serve_values}
+        return {
+            STATIC + "*": self._serve_file,
+            "/runs": self._serve_runs,
+            "/newest": self._serve_newest,
+            "/values": self._serve_values,
+        }
 
     def is_active(self) -> bool:
         """TensorBoard itself shows the tab when there are runs of ours; otherwise it stays among the inactive ones."""
@@ -71,13 +85,22 @@ class GradientFlow(base_plugin.TBPlugin):
         context, experiment = _of(request)
         runs = [] if self._source is None else self._source.runs(context, experiment)
         answer = {
-            "runs": runs,
+            "runs": [_labelled(run) for run in runs],
             "statistics": statistics(runs),
-            "usual_update_ratio": cells.USUAL_UPDATE_RATIO,
-            "lowest_decades": cells.LOWEST_DECADES,
+            "usual_update_ratio": heatmap_cells.USUAL_UPDATE_RATIO,
+            "lowest_decades": heatmap_cells.LOWEST_DECADES,
             "samples_kept": self._most,
         }
         return http_util.Respond(request, answer, "application/json")  # type: ignore[no-any-return]
+
+    @wrappers.Request.application  # type: ignore[arg-type]
+    def _serve_newest(self, request: wrappers.Request) -> wrappers.Response:
+        context, experiment = _of(request)
+        try:
+            table = self._table(context, experiment, {"run": request.args.get("run", ""), "of": "overall"})
+        except NotServedError as error:
+            raise errors.InvalidArgumentError(str(error)) from error
+        return http_util.Respond(request, newest(table), "application/json")  # type: ignore[no-any-return]
 
     @wrappers.Request.application  # type: ignore[arg-type]
     def _serve_values(self, request: wrappers.Request) -> wrappers.Response:
@@ -101,13 +124,37 @@ class GradientFlow(base_plugin.TBPlugin):
 
 def statistics(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """All statistics that can be drawn: those of the catalogue, then those that a run has of its own."""
-    known = [s.describe() | {"logarithmic": cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS]
+    known = [s.describe() | {"logarithmic": heatmap_cells.is_logarithmic(s.name)} for s in catalogue.STATISTICS]
     own = {
         (each["of"], each["name"]): dict(each) | {"logarithmic": each.get("scale", "logarithmic") == "logarithmic"}
         for run in runs
         for each in run.get("schema", {}).get("statistics", ())
     }
     return known + [each for key, each in own.items() if key not in {(s["of"], s["name"]) for s in known}]
+
+
+def newest(table: Table) -> dict[str, float | str | None]:
+    """The newest number of each figure in `NEWEST`: None where there is none, in words where it is not finite."""
+    names, figures = catalogue.names("overall"), {}
+    for name in NEWEST:
+        column = table.values[:, names.index(name)]
+        given = column[~np.isnan(column)]
+        value = float(given[-1]) if len(given) else None
+        figures[name] = value if value is None or np.isfinite(value) else str(value)
+    return figures
+
+
+def _labelled(run: dict[str, Any]) -> dict[str, Any]:
+    """A run of the listing with names for its rows: whole, for the maps, and for the narrow charts."""
+    if run["reason"] is not None:
+        return run
+    whole, wide, narrow = _labels(tuple(run["schema"]["layers"]))
+    return run | {"labels": whole, "ticks": wide, "narrow": narrow}
+
+
+@functools.lru_cache(maxsize=256)
+def _labels(layers: tuple[str, ...]) -> tuple[list[str], list[str], list[str]]:
+    return labels(layers), labels(layers, TICK), labels(layers, NARROW_TICK)
 
 
 def tag(arguments: Mapping[str, str]) -> str:

@@ -9,15 +9,16 @@ from typing import Any
 import keras
 
 from kerasgrad.finding import Diagnosis, Finding
-from kerasgrad.probes import checks, settings
-from kerasgrad.probes.asked import Asked, Verdict
-from kerasgrad.probes.asking import check_arrays, check_model
-from kerasgrad.probes.sample import of_sample
+from kerasgrad.probes import checks, training_checks
+from kerasgrad.probes.audit_context import Asked, CheckResult
+from kerasgrad.probes.harness import check_arrays, check_model
+from kerasgrad.probes.sample_checks import of_sample
 from kerasgrad.probes.tracing import anatomy
 
-CHECKS: tuple[Callable[[Asked], Verdict], ...] = (
-    settings.nothing_trainable, settings.last_activation, checks.linear_stack, settings.learning_rate,
-    checks.saturating_activation, checks.initializer_against_activation, checks.deep_without_shortcuts, settings.small_batch,
+CHECKS: tuple[Callable[[Asked], CheckResult], ...] = (
+    training_checks.nothing_trainable, training_checks.last_activation, checks.linear_stack, training_checks.learning_rate,
+    checks.saturating_activation, checks.initializer_against_activation, checks.deep_without_shortcuts,
+    training_checks.small_batch,
     checks.long_recurrence, checks.unbounded_state, checks.attention_without_positions, checks.bias_before_normalization,
     checks.normalization_after_activation,
 )  # fmt: skip

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kerasgrad.finding import Finding, Severity, counted
-from kerasgrad.probes.asked import Asked, Verdict, found
+from kerasgrad.probes.audit_context import Asked, CheckResult, found
 from kerasgrad.probes.tracing import NORMALIZATIONS, Call, is_weight_layer
 from kerasgrad.taps.activations import activation_of
 
@@ -27,7 +27,7 @@ ATTENTION = (
 )  # fmt: skip
 
 
-def deep_without_shortcuts(asked: Asked) -> Verdict:
+def deep_without_shortcuts(asked: Asked) -> CheckResult:
     """The shortest way from the input to the output is long."""
     shortest = max((call.shortest for call in asked.weights), default=0)
     if shortest <= DEPTH_NOTE:
@@ -38,7 +38,7 @@ def deep_without_shortcuts(asked: Asked) -> Verdict:
                   measured=("weight layers on the shortest way", float(shortest), float(DEPTH_NOTE)))  # fmt: skip
 
 
-def saturating_activation(asked: Asked) -> Verdict:
+def saturating_activation(asked: Asked) -> CheckResult:
     """Sigmoids, and tanh in deep nets, in hidden layers; a gate and a head are on no way that the signal has to take."""
     rows = [(call, activation_of(call.layer).saturates) for call in asked.anatomy.calls]
     end, heads = max((i for i, (call, _) in enumerate(rows) if is_weight_layer(call.layer)), default=-1), asked.heads
@@ -57,7 +57,7 @@ def saturating_activation(asked: Asked) -> Verdict:
     return []
 
 
-def initializer_against_activation(asked: Asked) -> Verdict:
+def initializer_against_activation(asked: Asked) -> CheckResult:
     """Kernels of one value; He's scale before tanh or sigmoid; Glorot's in a deep stack of ReLUs.
 
     A head may well begin at zero, and so may a branch with a way around it (ReZero, Bachlechner et al. 2020).
@@ -94,7 +94,7 @@ def initializer_against_activation(asked: Asked) -> Verdict:
     return told
 
 
-def long_recurrence(asked: Asked) -> Verdict:
+def long_recurrence(asked: Asked) -> CheckResult:
     """Recurrent layers over many steps without gates, clipping or attention."""
     calls = [(c, _recurrent(c.layer)) for c in asked.anatomy.calls if _recurrent(c.layer) is not None]
     if not calls:
@@ -133,7 +133,7 @@ def _length(call: Call) -> int | None:
     return shape[1] if shape is not None and shape.rank and shape.rank > 2 else None
 
 
-def attention_without_positions(asked: Asked) -> Verdict:
+def attention_without_positions(asked: Asked) -> CheckResult:
     """Attention that cannot tell in which order its inputs come."""
     attention = [c.path for c in asked.anatomy.calls if isinstance(c.layer, ATTENTION)]
     if not attention:
@@ -157,7 +157,7 @@ def _batch_normalized(asked: Asked) -> Iterator[tuple[Call, Call]]:
             yield call, maker
 
 
-def bias_before_normalization(asked: Asked) -> Verdict:
+def bias_before_normalization(asked: Asked) -> CheckResult:
     """A bias that BatchNormalization takes off again."""
     paths = []
     for _, maker in _batch_normalized(asked):
@@ -171,7 +171,7 @@ def bias_before_normalization(asked: Asked) -> Verdict:
     return found(Severity.NOTE, said, paths=paths, remedies=("set_use_bias_false",))
 
 
-def normalization_after_activation(asked: Asked) -> Verdict:
+def normalization_after_activation(asked: Asked) -> CheckResult:
     """BatchNormalization of what has passed the activation."""
     paths = []
     for call, maker in _batch_normalized(asked):
@@ -192,7 +192,7 @@ def _narrow(calls: Sequence[Call]) -> bool:
     return len(units) > 1 and min(units[:-1]) < min(inputs, units[-1])
 
 
-def linear_stack(asked: Asked) -> Verdict:
+def linear_stack(asked: Asked) -> CheckResult:
     """Layers without a non-linearity between them are one layer."""
     rows = [call for call in asked.weights if call.straight >= 2]
     if not rows:
@@ -204,7 +204,7 @@ def linear_stack(asked: Asked) -> Verdict:
     return found(severity, said, paths=[call.path for call in rows], remedies=("use_relu",))
 
 
-def unbounded_state(asked: Asked) -> Verdict:
+def unbounded_state(asked: Asked) -> CheckResult:
     """A recurrent layer with gates whose state has no bound, since its activation is a ReLU."""
     layers = [(call.path, _recurrent(call.layer)) for call in asked.anatomy.calls]
     names = {path: str(getattr(layer.activation, "__name__", "")) for path, layer in layers if isinstance(layer, GATED)}

@@ -12,9 +12,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasgrad.probes import mean_field, singular
-from kerasgrad.probes.asking import as_inputs, build, check_finite, check_model, preserved
-from kerasgrad.probes.ways import Net, Way, entries
-from kerasgrad.taps.collector import Layers
+from kerasgrad.probes.forward_pass import ForwardPass, Net, entries
+from kerasgrad.probes.harness import as_inputs, build, check_finite, check_model, preserved
+from kerasgrad.taps.collector import LayerChoice
 from kerasgrad.views.text import bar, cropped, number, reasons
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ class Jacobians:
         layers: paths of the layers whose outputs h_l are compared, in depth order.
         examples: how many inputs.
         chi: mean squared singular value of dh_l/dh_(l-1), `|J|_F^2 / n_l`, mean over the inputs, float64 `[layers]`; of the
-            first layer with respect to the input. 1 keeps a gradient as large as it is. NaN where no way leads from one
+            first layer with respect to the input. 1 keeps a gradient as large as it is. NaN where no passed leads from one
             layer to the next.
         predicted: the same by mean-field theory, float64 `[layers]`; NaN where the theory does not apply: to layers that are
             not fed by the one before.
@@ -88,7 +88,7 @@ class Jacobians:
             depth = len(self.layers) - 1 - self.layers.index(self.lost_at)
             lines.append(f"{depth} layers below the output, at {self.lost_at}, less than {LOST:g} of it is left.")
         else:
-            lines.append(f"On its way to the first layer it does not fall below {LOST:g}.")
+            lines.append(f"On its passed to the first layer it does not fall below {LOST:g}.")
         lines += ["", f"{'layer':<28} {'rms s.v.':>9} {'theory':>9} {'largest':>9} {'of output':>10}"]
         for row, path in enumerate(self.layers):
             top = self.values[path].max(initial=0.0) if path in self.values else float("nan")
@@ -102,7 +102,7 @@ class Jacobians:
 
 
 def jacobian(
-    model: keras.Model, x: Any, *, layers: Layers = None, values: int = 4, inputs: int = 2, seed: int = 0
+    model: keras.Model, x: Any, *, layers: LayerChoice = None, values: int = 4, inputs: int = 2, seed: int = 0
 ) -> Jacobians:
     """Singular values of the input-output and the layer-to-layer Jacobians of a model as it is, best before training.
 
@@ -110,7 +110,7 @@ def jacobian(
     runs as in `predict` (no dropout, BatchNormalization with its moving averages, which before training do nothing).
 
     Args:
-        model: a model of which each example goes its own way.
+        model: a model of which each example goes its own passed.
         x: inputs, `[examples, ...]`, or a structure of such arrays, which count as one. Integers have no Jacobian, and it
             begins behind them; those of which the model makes floats at once, such as pixels, are taken as floats.
         layers: whose outputs are compared, as in `GradientMonitor`; None for all with matrices (dense, convolution,
@@ -146,27 +146,27 @@ def jacobian(
     build(model, data)
     net, random = Net(model, layers), np.random.default_rng(seed)
     with preserved(model):
-        way = net.forward(data)
+        passed = net.forward(data)
         means = _means(net, data, random)
-        skipped = _reasons(way, means.chi)
-        theory, untold = _theory(way, random)
+        skipped = _reasons(passed, means.chi)
+        theory, untold = _theory(passed, random)
         if inputs and not net.any_batch:
             inputs, skipped["largest"] = 0, "a layer keeps its state, and so takes batches of one size only"
-        top, whole = _largest(net, data, means, values, min(inputs, way.examples), seed)
-    return Jacobians(way.paths, way.examples, means.chi, theory, means.to_output[1:], top, whole, skipped | untold)
+        top, whole = _largest(net, data, means, values, min(inputs, passed.examples), seed)
+    return Jacobians(passed.paths, passed.examples, means.chi, theory, means.to_output[1:], top, whole, skipped | untold)
 
 
-def _theory(way: Way, random: np.random.Generator) -> tuple[Array, dict[str, str]]:
+def _theory(passed: ForwardPass, random: np.random.Generator) -> tuple[Array, dict[str, str]]:
     """What mean-field theory says of each layer, and why of some it says nothing."""
-    if not all(type(call.layer) is keras.layers.Dense for call in way.calls):
+    if not all(type(call.layer) is keras.layers.Dense for call in passed.calls):
         why = "mean-field theory is applied to plain stacks of Dense layers only"
-        return np.full(len(way.paths), np.nan), {"theory": why}
+        return np.full(len(passed.paths), np.nan), {"theory": why}
     seen, stack = set[int](), list[mean_field.Fed]()
-    for row, call in enumerate(way.calls, start=1):
-        plain = id(call.layer) not in seen and way.is_plain(row, random)
+    for row, call in enumerate(passed.calls, start=1):
+        plain = id(call.layer) not in seen and passed.is_plain(row, random)
         stack.append(mean_field.Fed(call.layer, np.asarray(call.inputs[0]), plain))
         seen.add(id(call.layer))
-    untold = {f"theory of {path}": mean_field.why_not(fed) for path, fed in zip(way.paths, stack, strict=True)}
+    untold = {f"theory of {path}": mean_field.why_not(fed) for path, fed in zip(passed.paths, stack, strict=True)}
     return mean_field.predicted(stack), {what: why for what, why in untold.items() if why}
 
 
@@ -180,21 +180,21 @@ class _Means:
 
 def _means(net: Net, data: Any, random: np.random.Generator) -> _Means:
     """From random signs: E |J'u|^2 = |J|_F^2. Many signs go through a small net at once, as copies of the examples."""
-    way = net.forward(data)
-    sizes = [entries(node) for node in way.nodes]
+    passed = net.forward(data)
+    sizes = [entries(node) for node in passed.nodes]
     copies = min(MEMORY // sum(sizes), -(-ENTRIES // min(sizes[1:])), PROBES) if net.any_batch else 1
     if copies > 1:
-        way = net.forward(keras.tree.map_structure(lambda t: tf.concat([t] * copies, axis=0), data))
+        passed = net.forward(keras.tree.map_structure(lambda t: tf.concat([t] * copies, axis=0), data))
     most = -(-PROBES // max(copies, 1))
-    count = len(way.paths)
+    count = len(passed.paths)
     chi, squares = np.full(count, np.nan), np.zeros(count + 1)
     for row in range(1, count + 1):
-        found = [_squares(way.back(row, [row - 1], u))[0] for u in _signs(way.nodes[row], most, random)]
-        chi[row - 1] = np.nan if way.begins_at(row) else np.mean(found) / entries(way.nodes[row])
-    probes = _signs(way.nodes[-1], most, random)
+        found = [_squares(passed.back(row, [row - 1], u))[0] for u in _signs(passed.nodes[row], most, random)]
+        chi[row - 1] = np.nan if passed.begins_at(row) else np.mean(found) / entries(passed.nodes[row])
+    probes = _signs(passed.nodes[-1], most, random)
     for u in probes:
-        squares += _squares([*way.back(count, range(count), u), [u]])
-    return _Means(chi, np.sqrt(squares / len(probes) / entries(way.nodes[-1])))
+        squares += _squares([*passed.back(count, range(count), u), [u]])
+    return _Means(chi, np.sqrt(squares / len(probes) / entries(passed.nodes[-1])))
 
 
 def _signs(node: list[Any], most: int, random: np.random.Generator) -> list[Any]:
@@ -204,7 +204,7 @@ def _signs(node: list[Any], most: int, random: np.random.Generator) -> list[Any]
 
 
 def _squares(gradients: list[list[Any]]) -> Array:
-    """The sum of squares at each node; NaN where no way leads to it."""
+    """The sum of squares at each node; NaN where no passed leads to it."""
     found = []
     for node in gradients:
         given = [np.asarray(tf.convert_to_tensor(g)).astype(np.float64) for g in node if g is not None]
@@ -212,22 +212,22 @@ def _squares(gradients: list[list[Any]]) -> Array:
     return np.array(found)
 
 
-def _reasons(way: Way, chi: Array) -> dict[str, str]:
+def _reasons(passed: ForwardPass, chi: Array) -> dict[str, str]:
     """Why some layers have no numbers."""
 
     def reaches(lower: int, upper: int) -> bool:
-        found = way.back(upper, [lower], tf.ones_like(way.nodes[upper][0]))[0]
+        found = passed.back(upper, [lower], tf.ones_like(passed.nodes[upper][0]))[0]
         return any(gradient is not None for gradient in found)
 
-    skipped = dict(way.left_out)
+    skipped = dict(passed.left_out)
     for row in np.flatnonzero(np.isnan(chi)).tolist():
-        path, node = way.paths[row], way.nodes[row + 1]
-        before = way.paths[row - 1] if row else "the input"
+        path, node = passed.paths[row], passed.nodes[row + 1]
+        before = passed.paths[row - 1] if row else "the input"
         if not np.isfinite(np.asarray(node[0])).all():
             skipped[path] = "what it gives holds NaN or infinity"
-        elif way.begins_at(row + 1):
+        elif passed.begins_at(row + 1):
             skipped[path] = "it is fed integers, which have no Jacobian; what follows begins with what it gives"
-        elif not way.nodes[0]:
+        elif not passed.nodes[0]:
             skipped[path] = "the input holds no floats that could be followed, and integers have no Jacobian"
         elif reaches(row, row + 1):
             skipped[path] = "its derivative holds NaN or infinity"
@@ -237,7 +237,7 @@ def _reasons(way: Way, chi: Array) -> dict[str, str]:
                 "layers of one in `layers`"
             )
         else:
-            skipped[path] = f"no way leads to it from {before}"
+            skipped[path] = f"no passed leads to it from {before}"
     return skipped
 
 
@@ -248,18 +248,18 @@ def _largest(net: Net, data: Any, means: _Means, values: int, inputs: int, seed:
     copies = values + singular.SPARE
     for example in range(inputs):
         # As many copies of the example as vectors are multiplied at once.
-        way = net.forward(keras.tree.map_structure(lambda t, i=example: tf.repeat(t[i : i + 1], copies, axis=0), data))
+        passed = net.forward(keras.tree.map_structure(lambda t, i=example: tf.repeat(t[i : i + 1], copies, axis=0), data))
         for row in np.flatnonzero(np.isfinite(means.chi)).tolist():
-            found.setdefault(way.paths[row], []).append(_of_pair(way, row + 1, row, values, seed))
+            found.setdefault(passed.paths[row], []).append(_of_pair(passed, row + 1, row, values, seed))
         if np.isfinite(means.to_output[0]):
-            whole.append(_of_pair(way, len(way.paths), 0, values, seed))
+            whole.append(_of_pair(passed, len(passed.paths), 0, values, seed))
     return {path: np.stack(rows) for path, rows in found.items()}, np.array(whole)
 
 
-def _of_pair(way: Way, upper: int, lower: int, values: int, seed: int) -> Array:
+def _of_pair(passed: ForwardPass, upper: int, lower: int, values: int, seed: int) -> Array:
     """The largest singular values of one Jacobian, for an example of which the batch holds copies."""
-    ahead, behind = way.nodes[upper], way.nodes[lower]
-    height, width = entries(ahead) // way.examples, entries(behind) // way.examples
+    ahead, behind = passed.nodes[upper], passed.nodes[lower]
+    height, width = entries(ahead) // passed.examples, entries(behind) // passed.examples
     zeros = tf.zeros_like(ahead[0])
 
     @functools.cache
@@ -267,18 +267,18 @@ def _of_pair(way: Way, upper: int, lower: int, values: int, seed: int) -> Array:
         # J'u is linear in u: its own transposed derivative is J.
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(zeros)
-            return tape, way.back(upper, [lower], zeros)[0]
+            return tape, passed.back(upper, [lower], zeros)[0]
 
     def forth(vectors: Array) -> Array:
         tape, gradients = linear()
-        shaped = _shaped(vectors, behind, way.examples)
+        shaped = _shaped(vectors, behind, passed.examples)
         reached = [(g, v) for g, v in zip(gradients, shaped, strict=True) if g is not None]
         pushed = tape.gradient([g for g, _ in reached], zeros, output_gradients=[v for _, v in reached])
-        return _columns([pushed], ahead, way.examples)[:, : vectors.shape[1]]
+        return _columns([pushed], ahead, passed.examples)[:, : vectors.shape[1]]
 
     def back(vectors: Array) -> Array:
-        pulled = way.back(upper, [lower], _shaped(vectors, ahead, way.examples)[0])[0]
-        return _columns(pulled, behind, way.examples)[:, : vectors.shape[1]]
+        pulled = passed.back(upper, [lower], _shaped(vectors, ahead, passed.examples)[0])[0]
+        return _columns(pulled, behind, passed.examples)[:, : vectors.shape[1]]
 
     # J' has the same singular values; of the two spaces the smaller one is sooner searched through.
     forth, back, width = (forth, back, width) if width <= height else (back, forth, height)

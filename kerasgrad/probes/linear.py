@@ -11,9 +11,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from kerasgrad.probes import ridge
-from kerasgrad.probes.asking import as_inputs, build, check_finite, check_model, check_no_dataset, preserved
+from kerasgrad.probes.harness import as_inputs, build, check_finite, check_model, check_no_dataset, preserved
 from kerasgrad.probes.tracing import called, choice, named, not_of_each
-from kerasgrad.taps.collector import Layers
+from kerasgrad.taps.collector import LayerChoice
 from kerasgrad.views.text import cropped, number, reasons
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ class LinearProbe:
 
     @property
     def stayed_random(self) -> tuple[str, ...]:
-        """Layers that tell no more than with random weights, within `SIGMA` standard errors, or than a constant."""
+        """LayerChoice that tell no more than with random weights, within `SIGMA` standard errors, or than a constant."""
         better = (self.trained - self.random > SIGMA * self.error) & (self.trained > self.guess)
         told = better | np.isnan(self.trained - self.random)
         return tuple(path for path, known in zip(self.layers, told, strict=True) if not known and path != INPUT)
@@ -78,7 +78,7 @@ class LinearProbe:
         return "\n".join([*lines, *reasons(self.not_examined)])
 
 
-def linear_probe(model: keras.Model, x: Any, y: Any, *, layers: Layers = None, seed: int = 0) -> LinearProbe:
+def linear_probe(model: keras.Model, x: Any, y: Any, *, layers: LayerChoice = None, seed: int = 0) -> LinearProbe:
     """How much each layer's output tells about the labels: a ridge regression for each layer, on examples held out.
 
     Beside each score stands that of the same layer with weights drawn anew from its own initialisers, as before training:

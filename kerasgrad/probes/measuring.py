@@ -11,15 +11,15 @@ from kerasgrad.finding import counted
 from kerasgrad.monitoring import facts, progress
 from kerasgrad.monitoring.instrument import Instrument
 from kerasgrad.monitoring.recorder import WINDOW, Recorder, Taken
-from kerasgrad.probes.asking import as_batch, check_model, preserved, step_without_update
+from kerasgrad.probes.harness import as_batch, check_model, preserved, step_without_update
 from kerasgrad.run import Run
-from kerasgrad.taps.collector import Collector, Layers, Rows, chooses
+from kerasgrad.taps.collector import Collector, LayerChoice, Rows, chooses
 from kerasgrad.taps.reading import examples
 
 NO_UPDATE = "one batch was measured, and no update was made"
 
 
-def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, *, layers: Layers = None) -> Run:
+def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None, *, layers: LayerChoice = None) -> Run:
     """Measures one batch as `GradientMonitor` would measure a training step on it; nothing is trained.
 
     The model's own `train_step` runs once, eagerly, with its own tape, and its update is held back. So loss, weights of
@@ -62,7 +62,7 @@ def measure(model: keras.Model, x: Any, y: Any = None, sample_weight: Any = None
     raw = instrument.read(measured[None])
     run = Run(facts.schema(rows, raw))
     Recorder(run, None, window=1, owners=rows.owners).record([Taken(0, time.time(), raw)])
-    run.facts |= facts.settings(model) | progress.aims(model)
+    run.facts |= facts.settings(model) | progress.objective(model)
     if run.overall("dead_fraction")[0] > 0:
         seen = counted(int(run.overall("examples")[0]), "example")
         run.facts["notes"] = [f"dead units: those that fire for none of {seen}; the monitor waits for {WINDOW} samples"]

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasgrad.probes.asking import as_batch, build, check_model, preserved, step_without_update
+from kerasgrad.probes.harness import as_batch, build, check_model, preserved, step_without_update
 from kerasgrad.taps import seams
 from kerasgrad.taps.layers import RECURRENT, below, unique
 from kerasgrad.views.text import bar, number

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from kerasgrad.probes.asking import as_batch, build, check_model, preserved
+from kerasgrad.probes.harness import as_batch, build, check_model, preserved
 from kerasgrad.probes.measuring import measure
 from kerasgrad.probes.numbers import not_finite
 from kerasgrad.views.text import number

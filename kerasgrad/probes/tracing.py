@@ -17,14 +17,14 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.taps import seams
-from kerasgrad.taps.collector import Layers, chooses
+from kerasgrad.taps.collector import LayerChoice, chooses
 from kerasgrad.taps.layers import below, unique
 
 OPAQUE = (
     keras.layers.RNN, keras.layers.Bidirectional, keras.layers.TimeDistributed, keras.layers.MultiHeadAttention,
     keras.layers.GroupQueryAttention, keras.layers.Attention, keras.layers.AdditiveAttention,
 )  # fmt: skip
-"""Layers that are seen as one, whatever they call inside."""
+"""LayerChoice that are seen as one, whatever they call inside."""
 NORMALIZATIONS = (
     keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.GroupNormalization,
     keras.layers.UnitNormalization, keras.layers.SpectralNormalization,
@@ -213,7 +213,7 @@ def named(calls: list[Call]) -> dict[str, Call]:
     return found
 
 
-def choice(layers: Layers) -> Callable[[keras.Layer, str], bool]:
+def choice(layers: LayerChoice) -> Callable[[keras.Layer, str], bool]:
     """What a user chose, as a predicate of a layer and its path; None: all that multiply by a matrix, also frozen ones."""
     return chooses(layers) if layers is not None else lambda layer, path: has_matrix(layer)
 

@@ -76,8 +76,8 @@ TEXTS = {
     ),
     "call_the_layer": "The layer has weights and nothing in call uses it: call it, or take it out.",
     "compile_again": (
-        "Keras reads `trainable` when it traces the step, which compiling makes it do anew. The optimizer begins anew too, "
-        "as it must where other variables are trained:\n\n"
+        "Keras reads `trainable` when it traces the step; compiling makes it trace again. The optimizer starts afresh too, as "
+        "it must where other variables are trained:\n\n"
         "    layer.trainable = False; model.compile(optimizer, loss)"
     ),
     "normalize_before_activation": (

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasgrad.probes.settings import RATES
+from kerasgrad.probes.training_checks import RATES
 from kerasgrad.remedies.remedy import Given, by_optimizer, number
 
 FACTOR = 10.0

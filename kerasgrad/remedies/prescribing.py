@@ -20,7 +20,7 @@ from kerasgrad.finding import Diagnosis, Finding, Severity
 from kerasgrad.monitoring.callback import GradientMonitor
 from kerasgrad.monitoring.progress import loss_name
 from kerasgrad.probes import audit
-from kerasgrad.probes.asking import check_model, preserved
+from kerasgrad.probes.harness import check_model, preserved
 from kerasgrad.remedies.graph import is_graph
 from kerasgrad.remedies.prescription import Prescription, Trial
 from kerasgrad.remedies.remedy import Remedied

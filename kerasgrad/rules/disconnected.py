@@ -1,8 +1,8 @@
 """A trainable variable that no gradient reaches.
 
 What it sees: variables without any gradient (`None`) in every sample, while others have one; layers all of whose gradients
-are exactly zero in every sample, though they fire and something arrives behind them; or a model without any trainable
-variable, which is an error.
+are exactly zero in every sample, though they fire, do not saturate, and something arrives behind them; or a model without any
+trainable variable, which is an error.
 Why it hurts: they keep their initial values for ever; all layers before the cut are a fixed random function.
 Threshold and source: none is needed; it is so in every sample or it is not.
 Whether the model learns all the same is no matter.
@@ -82,7 +82,9 @@ def _always_zero(seen: Evidence) -> list[Finding]:
     gradient = seen.variable("gradient_norm")
     if len(seen) < LEAST or not (gradient > 0).any():
         return []
-    dead = median(seen.layer("activation_zeros")) >= DEAD
+    # Units that are dead or saturated, and the gates of a recurrent layer, which may be, let exactly nothing through too.
+    dead = (median(seen.layer("activation_zeros")) >= DEAD) | (median(seen.layer("saturated_fraction")) >= DEAD)
+    dead |= np.array([kind == "recurrent" for kind in seen.run.schema.activations])
     norms = {row: gradient[:, seen.owners == row] for row in seen.learners}
     rows = [row for row, of in norms.items() if np.isfinite(of).any() and not np.nan_to_num(of).any() and not dead[row]]
     above = [row for row in seen.learners if rows and row > rows[-1]]

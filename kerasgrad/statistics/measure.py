@@ -23,7 +23,7 @@ ABSENT = -1.0
 """In the place of a sum of squares that was not taken; NaN there is a NaN that was found."""
 
 
-def measure(
+def take_moments(
     observation: Observation,
     *,
     compiled: bool,

@@ -25,7 +25,7 @@ def merge_replicas(name: str, values: Any, *, merges: Mapping[str, Merge]) -> An
     """Adds up what the replicas of a strategy saw.
 
     Args:
-        name: of the tensor, see `measure.measure`.
+        name: of the tensor, see `measure.take_moments`.
         values: `[replicas, ...]`, or columns of that.
         merges: how each moment is merged, by key.
 

@@ -23,7 +23,7 @@ class UnitHistory:
         self.units = list(units.values())
         self.window = window
         counts = [len(known.last_fired) for known in self.units]
-        self.layers = Layers(np.array(counts, np.int64))
+        self.layers = UnitLayout(np.array(counts, np.int64))
         self._last_fired = np.concatenate([np.zeros(0, np.int64), *(known.last_fired for known in self.units)])
         self._revivals = np.concatenate([np.zeros(0, np.int64), *(known.revivals for known in self.units)])
         for known, fired, revivals in zip(
@@ -68,7 +68,7 @@ class UnitHistory:
 
 
 @dataclass(frozen=True)
-class Layers:
+class UnitLayout:
     """Where the units of each layer lie in a row of all units.
 
     Attributes:
@@ -110,7 +110,7 @@ class PerUnit:
     """
 
     values: NDArray[np.float64]
-    layers: Layers
+    layers: UnitLayout
     rows: NDArray[np.int64]
     count: int
 

@@ -18,9 +18,9 @@ from kerasgrad.taps.activations import activation_of
 from kerasgrad.taps.gradients import Applied, BackwardPass, Trained, key_of
 from kerasgrad.taps.layers import NOT_FLOAT, Called, ForwardPass, below, inside
 from kerasgrad.taps.reading import unobtrusive
-from kerasgrad.taps.seams import Listener, Moment
+from kerasgrad.taps.seams import Listener, PythonState
 
-Layers = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
+LayerChoice = str | list[str] | tuple[str, ...] | Callable[[keras.Layer], bool] | None
 """A choice of layers: names or patterns, of the path or the layer's own name; a predicate; or None for all."""
 
 LATE = "it was called for the first time after the first sample, when the rows were fixed"
@@ -45,7 +45,7 @@ AT_MOST = 50
 RAW_INPUT = "the layer is fed by raw data, so that nothing is differentiated at its input; use kerasgrad.through_time"
 
 
-def chooses(choice: Layers) -> Callable[[keras.Layer, str], bool]:
+def chooses(choice: LayerChoice) -> Callable[[keras.Layer, str], bool]:
     """Makes a predicate of a layer and its path out of what a user may write for `layers`.
 
     Args:
@@ -88,7 +88,7 @@ class Rows:
         not_examined: why something has no numbers, by path.
         output: path of the layer that gives the model's output, the last that was called; `""` if it has no row.
         losses: how many losses the step differentiates, each for variables of its own.
-        stale: layers of which `trainable` does not say what Keras does, see `moments.stale`.
+        stale: layers of which `trainable` does not say what Keras does, see `trace_state.stale`.
     """
 
     layers: dict[int, int] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Collector(Listener):
         self.examples: Any = None  # how many the step is given; told by whoever runs it
         self.failures: list[Exception] = []
         self._paused = False
-        self._inlined: dict[int, tuple[Any, Moment]] = {}
+        self._inlined: dict[int, tuple[Any, PythonState]] = {}
 
     @contextlib.contextmanager
     def guarded(self) -> Iterator[None]:
@@ -159,7 +159,7 @@ class Collector(Listener):
         if self._paused or tf.executing_eagerly() or not self.forward.here() or not seams.can_be_inlined(function):
             return call(*args, **kwargs)
         root, first = self.forward.root, id(function) not in self._inlined
-        _, moment = self._inlined.setdefault(id(function), (function, Moment.now(root)))
+        _, moment = self._inlined.setdefault(id(function), (function, PythonState.now(root)))
         with contextlib.nullcontext() if first else moment.again(root):  # TensorFlow traces it once, for all its calls
             return seams.inlined(function, args, kwargs)
 

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from kerasgrad.observation import Observation
-from kerasgrad.taps import moments, seams
+from kerasgrad.taps import seams, trace_state
 from kerasgrad.taps.collector import Collector, Rows
 from kerasgrad.taps.reading import SCOPE, examples
 
@@ -53,7 +53,7 @@ class WatchedStep:
     may_be_odd: Callable[[], bool] | None = None
     failures: list[Exception] = field(default_factory=list)
     traced: bool = False
-    _flags: moments.Flags = field(default_factory=list)
+    _flags: trace_state.Flags = field(default_factory=list)
     _ready: dict[int, Any] = field(default_factory=dict)  # the model's own graphs that have a twin, by id
 
     @property
@@ -65,7 +65,7 @@ class WatchedStep:
         """Runs the step. If it cannot be built, the model's own runs in its place."""
         self.model.train_function = self.plain
         iterator, first = seams.settled(iterator)
-        program = moments.traced(self.model, self.plain, iterator, first)
+        program = trace_state.traced(self.model, self.plain, iterator, first)
         if not self.wanted(iterator):
             return self.beneath(iterator)
         if program is not None and id(program) not in self._ready:
@@ -80,9 +80,9 @@ class WatchedStep:
         """Traces the twin in the Python state in which the model's own graph was traced."""
 
         def retrace() -> Any:
-            return seams.traced(moments.another(self.model), iterator, first)
+            return seams.traced(trace_state.another(self.model), iterator, first)
 
-        with moments.like(self.model, program, retrace), seams.installed():
+        with trace_state.like(self.model, program, retrace), seams.installed():
             self._note_flags()
             seams.traced(self.function, iterator, first)
         self._ready[id(program)] = program
@@ -90,7 +90,7 @@ class WatchedStep:
 
     def _note_flags(self) -> None:
         """Keeps what `trainable` says while the step is traced, for all monitors: what it says later changes nothing."""
-        self._flags = moments.flags(self.model)
+        self._flags = trace_state.flags(self.model)
         if isinstance(self.beneath, WatchedStep):
             self.beneath._note_flags()
 
@@ -120,7 +120,7 @@ class WatchedStep:
         if self.failures:
             self.on_failure(self.failures[0])
         else:
-            self.rows.stale = moments.stale(self.model, self._flags)
+            self.rows.stale = trace_state.stale(self.model, self._flags)
             self.receive(outputs[_MEASURED], self.rows)
         logs = outputs[_LOGS]
         return self.beneath.unpack(logs) if isinstance(self.beneath, WatchedStep) else logs
@@ -143,7 +143,7 @@ def is_of_taps(error: Exception) -> bool:
     return isinstance(error, tf.errors.OpError) and f"{SCOPE}/" in error.message
 
 
-def watch(
+def watched_twin(
     model: keras.Model,
     measure: Measure,
     selected: Callable[[keras.Layer, str], bool],
@@ -178,7 +178,7 @@ def watch(
         logs, measured = step(*args, **kwargs)
         return {_LOGS: logs, _MEASURED: measured}
 
-    function = moments.another(model, train_step)
+    function = trace_state.another(model, train_step)
     return WatchedStep(model, beneath, train_step, function, rows, receive, on_failure, expected, may_be_odd, failures)
 
 
@@ -195,7 +195,7 @@ def observed(
 
     Args:
         step: a training step of the model, as a function of whatever it takes.
-        model: see `watch`, as are `measure`, `selected` and `activations`.
+        model: see `watched_twin`, as are `measure`, `selected` and `activations`.
         measure: see there.
         selected: see there.
         rows: the model's rows, filled by the first step.

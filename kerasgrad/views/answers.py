@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kerasgrad.views.cells import COLORS
 from kerasgrad.views.figures import blank, by_depth
+from kerasgrad.views.heatmap_cells import COLORS
 
 
 class HasMemory(Protocol):

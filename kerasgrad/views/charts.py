@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from kerasgrad.run import Run
-from kerasgrad.views import cells
-from kerasgrad.views.cells import BAD, COLORS, NOT_EXAMINED, TICKS
+from kerasgrad.views import heatmap_cells
+from kerasgrad.views.heatmap_cells import BAD, COLORS, NOT_EXAMINED, TICKS
 from kerasgrad.views.labels import labels
 from kerasgrad.views.writing import printable
 
-COLUMNS = 600
+MAX_COLUMNS = 600
 """Cells of a heat map from left to right; a cell of several samples shows the largest."""
 
 NAME_LENGTH = 26
@@ -28,7 +28,7 @@ def figures(run: Run) -> dict[str, Any]:
     Returns:
         Plotly figures: `data` and `layout`.
     """
-    shares = cells.SHARES[2:4] + cells.SHARES[1:2]
+    shares = heatmap_cells.SHARES[2:4] + heatmap_cells.SHARES[1:2]
     updated, counted = _newest(run, "update_ratio"), _newest(run, *shares)
     charts = {
         "Loss and gradient norm": _over_time(run),
@@ -56,23 +56,23 @@ def heat_map(run: Run, statistic: str) -> dict[str, Any]:
         A plotly figure.
     """
     values = run.table(statistic, "layer")
-    bad = cells.bad(values, run.table(cells.witness(statistic), "layer"))
-    return _heat(run, values, bad, cells.is_logarithmic(statistic), _row_axis(run))
+    bad = heatmap_cells.bad(values, run.table(heatmap_cells.witness(statistic), "layer"))
+    return _heat(run, values, bad, heatmap_cells.is_logarithmic(statistic), _row_axis(run))
 
 
 def _through_time(run: Run, path: str) -> dict[str, Any]:
     values = run.signal_over_time(path)
     axis = {"title": {"text": "time step"}, "range": [values.shape[1] - 0.5, -0.5]}
-    return _heat(run, values, cells.bad_over_time(values, run.overall("gradient_norm")), True, axis, 3)
+    return _heat(run, values, heatmap_cells.bad_over_time(values, run.overall("gradient_norm")), True, axis, 3)
 
 
 def _heat(run: Run, values: Any, bad: Any, logarithmic: bool, axis: dict[str, Any], row_pixels: int = 14) -> dict[str, Any]:
-    low, high = cells.span(values, logarithmic)
+    low, high = heatmap_cells.span(values, logarithmic)
     shown = np.where(bad, np.nan, values)
     if logarithmic:
         with np.errstate(divide="ignore"):
             shown = np.maximum(np.log10(np.abs(shown)), low)
-    starts = np.unique(np.linspace(0, len(run), min(len(run), COLUMNS), endpoint=False).astype(int))
+    starts = np.unique(np.linspace(0, len(run), min(len(run), MAX_COLUMNS), endpoint=False).astype(int))
     merged = np.fmax.reduceat(shown, starts, axis=0)
     common = {"type": "heatmap", "x": run.steps[starts].tolist(), "hoverinfo": "skip"}
     bar = {"title": {"text": "log10"}} if logarithmic else {}
@@ -87,7 +87,7 @@ def _heat(run: Run, values: Any, bad: Any, logarithmic: bool, axis: dict[str, An
 
 
 def _over_time(run: Run) -> dict[str, Any]:
-    kept = np.unique(np.linspace(0, len(run) - 1, min(len(run), 4 * COLUMNS)).astype(int))
+    kept = np.unique(np.linspace(0, len(run) - 1, min(len(run), 4 * MAX_COLUMNS)).astype(int))
     x = run.steps[kept].tolist()
     traces = [
         {"x": x, "y": _json(run.overall(name)[kept]), "name": label, "yaxis": axis, "mode": "lines", "line": {"color": hue}}
@@ -125,7 +125,7 @@ def _profile(run: Run, statistics: tuple[str, ...], sample: int, logarithmic: bo
         if logarithmic
         else {"range": [-0.03, 1.03], "tickformat": ".0%"}
     )
-    low, high = cells.USUAL_UPDATE_RATIO
+    low, high = heatmap_cells.USUAL_UPDATE_RATIO
     usual = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "x0": low, "x1": high, "line": {"width": 0}}
     layout = {"height": min(900, max(260, 14 * len(y) + 60)), "margin": MARGIN, "xaxis": axis, "yaxis": _row_axis(run)}
     shapes = [usual | {"fillcolor": COLORS[2], "opacity": 0.15, "layer": "below"}] if logarithmic else []

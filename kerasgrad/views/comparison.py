@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerasgrad.run import Run
-from kerasgrad.views import beside, cells, text
+from kerasgrad.views import heatmap_cells, side_by_side, text
 from kerasgrad.views.writing import filled, width
 
 FROM_OUTPUT = ("signal_rms", "gradient_norm", "update_ratio")
@@ -106,7 +106,7 @@ class Comparison:
     def __repr__(self) -> str:
         """Where they part, and what reaches each layer of both."""
         mine, other = self.runs
-        here, there = (len(beside.learning(run)) for run in self.runs.values())
+        here, there = (len(side_by_side.learning_rows(run)) for run in self.runs.values())
         lines = [
             f"{mine} at step {self.steps[0]} ({here} layers with weights) against {other} at step {self.steps[1]} "
             f"({there}), aligned by relative depth."
@@ -116,10 +116,10 @@ class Comparison:
         if alike:
             lines.append(f"Alike at every depth: {', '.join(alike)}.")
         lines += [f"Not compared: {name}: {reason}." for name, reason in self.not_compared.items()]
-        return "\n".join(map(_wrapped, lines)) + "\n\n" + beside.side_by_side(self.runs)
+        return "\n".join(map(_wrapped, lines)) + "\n\n" + side_by_side.side_by_side(self.runs)
 
     def _described(self, parting: Parting) -> str:
-        form = text.share if parting.statistic in cells.SHARES else text.number
+        form = text.share if parting.statistic in heatmap_cells.SHARES else text.number
         first, last = (self.profiles[parting.statistic].at(parting.statistic, place) for place in (0, -1))
         where = parting.layer + (f" ({parting.nearest})" if parting.nearest != parting.layer else "")
         here, at_first, at_last = (f"{form(at.mine)} against {form(at.other)}" for at in (parting, first, last))
@@ -131,7 +131,7 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; numbers that are not finite become the words `"nan"`, `"inf"`, `"-inf"`."""
         mine, other = (
-            {"name": name, "step": step} | {statistic: text.last(run.overall(statistic)) for statistic, _ in beside.OVERALL}
+            {"name": name, "step": step} | {key: text.last(run.overall(key)) for key, _ in side_by_side.OVERALL}
             for (name, run), step in zip(self.runs.items(), self.steps, strict=True)
         )
         return {
@@ -195,21 +195,21 @@ def compare(
 
 def _values(run: Run, statistic: str) -> dict[str, float]:
     """The newest values by layer: a magnitude of the layers with weights, a share of all that have it."""
-    newest = beside.newest(run, statistic)
-    rows = range(len(run.layers)) if statistic in cells.SHARES else beside.learning(run)
+    newest = side_by_side.newest(run, statistic)
+    rows = range(len(run.layers)) if statistic in heatmap_cells.SHARES else side_by_side.learning_rows(run)
     return {run.layers[row]: float(newest[row]) for row in rows if not np.isnan(newest[row])}
 
 
 def _profile(statistic: str, mine: Mapping[str, float], other: Mapping[str, float]) -> Profile:
     layers, others = tuple(mine), tuple(other)
-    nearest = tuple(others[place] for place in beside.nearest(len(layers), len(others)))
+    nearest = tuple(others[place] for place in side_by_side.nearest(len(layers), len(others)))
     here, there = np.array(list(mine.values())), np.array([other[path] for path in nearest])
     return Profile(layers, nearest, here, there, _parts_at(statistic, here, there))
 
 
 def _parts_at(statistic: str, mine: Floats, other: Floats) -> int | None:
     """The layer where two profiles part, see `compare`."""
-    shares = statistic in cells.SHARES
+    shares = statistic in heatmap_cells.SHARES
     with np.errstate(invalid="ignore"):
         gap = mine - other if shares else _log(mine) - _log(other)
     gap[np.isnan(gap)] = 0.0  # both infinite: alike

@@ -11,8 +11,8 @@ import numpy as np
 
 from kerasgrad import catalogue
 from kerasgrad.run import Run
-from kerasgrad.views import cells
-from kerasgrad.views.cells import BAD, COLORS, NOT_EXAMINED, TICKS
+from kerasgrad.views import heatmap_cells
+from kerasgrad.views.heatmap_cells import BAD, COLORS, NOT_EXAMINED, TICKS
 from kerasgrad.views.labels import labels
 
 ROW_INCHES = 0.16
@@ -40,8 +40,8 @@ def flow(run: Run, statistic: str = "signal_rms") -> Any:
         >>> kerasgrad.views.flow(run, "gradient_norm").savefig("flow.png")
     """
     values = _table(run, statistic)
-    logarithmic = cells.is_logarithmic(statistic)
-    bad = cells.bad(values, run.table(cells.witness(statistic), "layer"))
+    logarithmic = heatmap_cells.is_logarithmic(statistic)
+    bad = heatmap_cells.bad(values, run.table(heatmap_cells.witness(statistic), "layer"))
     figure, axes = by_depth(9.0, run.layers)
     _heat(axes, run, values, bad, logarithmic, f"log10 of {statistic}" if logarithmic else statistic)
     axes.set(title=f"{run.facts.get('model', 'model')}: {statistic}")
@@ -76,7 +76,7 @@ def depth_profile(run: Run, statistic: str = "signal_rms", *, step: int | None =
         axes.fill_betweenx(depth, low, high, color=COLORS[2], alpha=0.2, label="healthy band")
         axes.legend()
     axes.plot(values, np.arange(len(values)), "o-", color=COLORS[0], markersize=3)
-    if cells.is_logarithmic(statistic) and (values > 0).any():
+    if heatmap_cells.is_logarithmic(statistic) and (values > 0).any():
         axes.set_xscale("log")
     axes.set(xlabel=statistic, title=f"{run.facts.get('model', 'model')}, step {run.steps[_sample(run, step)]}")
     return figure
@@ -126,7 +126,7 @@ def update_ratios(run: Run) -> Any:
     """
     values = _table(run, "update_ratio")
     figure, axes = blank(8.0, 24)
-    axes.axhspan(*cells.USUAL_UPDATE_RATIO, color=COLORS[2], alpha=0.15, label="usual")
+    axes.axhspan(*heatmap_cells.USUAL_UPDATE_RATIO, color=COLORS[2], alpha=0.15, label="usual")
     axes.set_prop_cycle(color=_colormap("viridis")(np.linspace(0, 1, max(2, len(run.layers)))))
     axes.plot(run.steps, np.where(values > 0, values, np.nan), linewidth=0.8)
     axes.set(yscale="log", xlabel="step", ylabel="update_ratio", title="update / weight; blue: input, yellow: output")
@@ -157,14 +157,14 @@ def through_time(run: Run, layer: str | None = None) -> Any:
     values = run.signal_over_time(path)
     _sample(run, None)
     figure, axes = blank(8.0, 24)
-    _heat(axes, run, values, cells.bad_over_time(values, run.overall("gradient_norm")), True, "log10 of the signal")
+    _heat(axes, run, values, heatmap_cells.bad_over_time(values, run.overall("gradient_norm")), True, "log10 of the signal")
     axes.set(ylabel="time step within the sequence", title=path.replace("$", r"\$"))
     return figure
 
 
 def _heat(axes: Any, run: Run, values: Any, bad: Any, logarithmic: bool, label: str) -> None:
     """Rows by steps, the first row on top: what is no number in one colour, what was not examined in another."""
-    low, high = cells.span(values, logarithmic)
+    low, high = heatmap_cells.span(values, logarithmic)
     # A sample holds until the next one; the last one until the training ended.
     steps = run.steps.astype(np.float64)
     edges = np.append(steps, max(steps[-1] + 1, float(run.facts.get("batches") or 0)))

@@ -1,11 +1,13 @@
 // What is chosen and what follows from it: which runs, rows, steps and colours. Draws nothing.
 
-import { short, whole } from "./dom.js";
+import { whole } from "./dom.js";
 import { powers, RUN_DASHES, runColor } from "./look.js";
 import { raster, span } from "./raster.js";
 import * as address from "./state.js";
 
 const FIRST_RUNS = 3;
+const MANY_LAYERS = 40; // of more, those without weights are left out unless they are asked for
+const RANKS = ["error", "warning", "note"];
 
 export class App {
   constructor(store, listing) {
@@ -24,9 +26,29 @@ export class App {
     return this.listing.runs.filter((run) => !run.reason);
   }
 
+  /** The gravest finding of a run that stands, the root before what follows from it; undefined if there is none. */
+  root(run) {
+    const standing = (run.findings || []).filter((finding) => finding.withdrawn == null && RANKS.includes(finding.severity));
+    return RANKS.map((severity) => standing.find((finding) => finding.severity === severity)).find(Boolean);
+  }
+
+  /** The runs that can be shown, the sickest first. */
+  ranked() {
+    const rank = (run) => (this.root(run) ? RANKS.indexOf(this.root(run).severity) : RANKS.length);
+    return this.good().map((run) => [rank(run), run]).sort((one, other) => one[0] - other[0]).map(([, run]) => run);
+  }
+
+  /** Paths of the layers that suffer most in a run, in depth order. */
+  suffering(run) {
+    const root = this.root(run);
+    if (!root || root.severity === "note") return [];
+    const named = new Set([...(root.layers || []), root.starts_at]);
+    return run.schema.layers.filter((path) => named.has(path));
+  }
+
   shown() {
     const { runs } = this.state;
-    const good = this.good();
+    const good = this.ranked();
     if (!runs) return good.filter((run) => run !== this.band(true)).slice(0, FIRST_RUNS);
     return good.filter((run) => runs.includes(run.name)).slice(0, address.MOST_RUNS);
   }
@@ -95,16 +117,26 @@ export class App {
 
   // Rows.
 
-  /** The layers of a run that pass the filter, as indices in depth order. */
-  rows(run) {
+  /** The layers of a run that pass the filter, as indices in depth order; `whole`: those without weights too. */
+  rows(run, whole = false) {
     const words = this.state.filter.toLowerCase().split(/\s+/).filter(Boolean);
-    const all = run.schema.layers.map((_, row) => row);
+    const all = whole ? run.schema.layers.map((_, row) => row) : this.rowsOf(run);
     return words.length ? all.filter((row) => words.some((word) => run.schema.layers[row].toLowerCase().includes(word))) : all;
   }
 
-  names(run) {
-    run.short ||= short(run.schema.layers);
-    return run.short;
+  /** All rows, or those of layers with weights: of deep nets the others are left out where nobody asks for them. */
+  rowsOf(run) {
+    const all = run.schema.layers.map((_, row) => row);
+    const { rows } = this.state;
+    if (rows === "all" || (rows === "auto" && all.length <= MANY_LAYERS)) return all;
+    const owners = new Set([...run.schema.owners, ...this.suffering(run).map((path) => run.schema.layers.indexOf(path))]);
+    const kept = all.filter((row) => owners.has(row));
+    return kept.length ? kept : all;
+  }
+
+  /** Short names of the rows, no two alike; `narrow` ones for the charts at the bottom. */
+  names(run, narrow = false) {
+    return narrow ? run.narrow : run.ticks;
   }
 
   /**

@@ -1,6 +1,6 @@
 // The other charts: loss and norm over time, profiles over depth at the chosen step, one layer in detail.
 
-import { arrow, cropped, number, plain, whole, within } from "./dom.js";
+import { arrow, number, plain, title as titled, whole, within } from "./dom.js";
 import { ground, MARGIN } from "./heatmap.js";
 import { colors, draw, layout, logAxis, rowTicks, steps } from "./look.js";
 import { quantile, thinned } from "./raster.js";
@@ -83,7 +83,7 @@ export function profile(app, element, tables, statistic, { logarithmic, band, us
     edges.push(...atEdge(values.map((value) => Math.abs(value) === Infinity), { ...common, x: 0.988, symbol: "x", said: "NaN or infinite" }));
   }
   traces.push(...edges);
-  return over(app, element, rows, traces, { title: statistic, logarithmic, shapes, c });
+  return over(app, element, rows, traces, { title: titled(statistic), logarithmic, shapes, c });
 }
 
 /** Layers that have no place on the axis, as marks at its end: 0 has no logarithm, and what is no number lies nowhere. */
@@ -122,22 +122,28 @@ function banded(app, { run, table }, rows, logarithmic) {
   return [{ ...common, x: low }, { ...common, x: high, fill: "tonextx", fillcolor: "rgba(0,158,115,0.22)" }];
 }
 
-/** Dead, dormant and zero share of the focused run's layers at the chosen step. */
+/** Dead, dormant, saturated and zero share of the focused run's layers at the chosen step. */
 export function units(app, element, tables) {
   const focus = app.focus();
-  const rows = app.rows(focus);
   const c = colors(app.dark);
   const kinds = [
     ["dead_fraction", "dead", "#d55e00", "square"],
     ["dormant_fraction", "dormant", app.dark ? "#56b4e9" : "#0072b2", "diamond-open"],
+    ["saturated_fraction", "saturated", app.dark ? "#dd8fc0" : "#cc79a7", "triangle-up"],
     ["activation_zeros", "zeros", c.faint, "circle-open"],
   ];
+  // Of deep nets the layers with units: they often have no weights, and no row on the map.
+  const has = (row) => kinds.slice(0, -1).some(([kind]) => tables.get(kind)?.length && Number.isFinite(tables.get(kind).at(tables.get(kind).length - 1, row)));
+  const whole = app.rows(focus, true);
+  const lean = app.rows(focus);
+  const rows = lean.length < whole.length && whole.some(has) ? whole.filter(has) : lean;
   const traces = [];
   for (const [statistic, name, color, symbol] of kinds) {
     const table = tables.get(statistic);
     if (!table) continue;
     const sample = table.before(app.step());
     const x = rows.map((row) => shownValue(sample < 0 ? NaN : table.at(sample, row), false));
+    if (!x.some((value) => value !== null)) continue;
     const text = rows.map((row) => plain(focus.schema.layers[row]));
     const y = rows.map((_, i) => i);
     traces.push({
@@ -151,12 +157,12 @@ export function units(app, element, tables) {
 /** A chart with the layers from top to bottom. */
 function over(app, element, rows, traces, { title, logarithmic, shares, shapes = [], c }) {
   const focus = app.focus();
-  const names = app.names(focus);
-  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 14))), element.clientHeight - 50);
+  const names = app.names(focus, true);
+  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(names[row])), element.clientHeight - 50);
   const chosen = rows.findIndex((row) => focus.schema.layers[row] === app.state.layer);
   const numbers = [...traces.filter((trace) => !trace.xaxis).flatMap((trace) => trace.x), ...shapes.flatMap((shape) => [shape.x0, shape.x1])];
   const xaxis = { title: { text: title, standoff: 6 }, ...(logarithmic ? logAxis(numbers, 4) : { nticks: 6 }) };
-  if (shares) Object.assign(xaxis, { range: [-0.03, 1.03], tickformat: ".0%" });
+  if (shares) Object.assign(xaxis, { range: [-0.03, 1.03], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], tickangle: 0 });
   if (chosen >= 0) {
     const box = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: chosen - 0.5, y1: chosen + 0.5 };
     shapes.push({ ...box, line: { color: c.faint, width: 1 } });
@@ -165,17 +171,18 @@ function over(app, element, rows, traces, { title, logarithmic, shares, shapes =
     margin: { l: 118, r: 26, t: 4, b: 34 },
     hovermode: "closest",
     showlegend: Boolean(shares),
-    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: -0.4, font: { size: 10 }, entrywidth: 44, itemwidth: 30 },
+    legend: { orientation: "h", y: 1.01, yanchor: "bottom", x: -0.4, font: { size: 10 }, entrywidth: 40, itemwidth: 30 },
     xaxis,
     xaxis2: { overlaying: "x", range: [0, 1], visible: false, fixedrange: true },
     yaxis: { range: [rows.length - 0.5, -0.5], tickvals, ticktext, fixedrange: true },
     shapes,
   });
   if (shares) figure.margin.t = 24;
+  element.rows = rows;
   return draw(element, traces, figure).then(() => {
     if (element.listening) return;
     element.listening = true;
-    element.on("plotly_click", (event) => app.chooseRow(Math.round(event.points[0].y)));
+    element.on("plotly_click", (event) => app.chooseRow(element.rows[Math.round(event.points[0].y)]));
   });
 }
 
@@ -242,7 +249,7 @@ export function small(app, element, series, { name, logarithmic }) {
   const linear = { nticks: 4, rangemode: "nonnegative" };
   const figure = layout(app.dark, {
     margin: { l: 56, r: 24, t: 20, b: 22 },
-    title: { text: signed ? `|${name}|` : name, font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
+    title: { text: signed ? `|${titled(name)}|` : titled(name), font: { size: 11 }, x: 0.02, y: 0.98, yanchor: "top" },
     hovermode: "x",
     xaxis: steps(from, to, { nticks: 4, showgrid: true }),
     yaxis: { ...(logarithmic ? logAxis(traces.flatMap((trace) => trace.y), 3) : linear), fixedrange: true },

@@ -84,6 +84,11 @@ export async function listing() {
   return (await get("runs")).json();
 }
 
+/** The newest figures of a run: {loss, depth_ratio, dead_fraction}. */
+export async function newest(run) {
+  return (await get("newest", { run: run.name })).json();
+}
+
 /** All tables that were asked for; each is fetched once, and then only what is new. */
 export class Store {
   constructor() {

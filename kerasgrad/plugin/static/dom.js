@@ -17,11 +17,6 @@ export function plain(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** A path with its end kept, which tells layers apart. */
-export function cropped(text, length) {
-  return text.length <= length ? text : "…" + text.slice(text.length - length + 1);
-}
-
 /** A number as `kerasgrad.finding.rounded` writes it: three significant digits, 1.2e-05 below 0.001 and from 100,000 on. */
 export function number(value) {
   if (value === undefined || Number.isNaN(value)) return "–";
@@ -34,13 +29,10 @@ export function number(value) {
 
 export const whole = (value) => Number(value).toLocaleString("en");
 
-/** Paths without the folder that all of them are in. */
-export function short(paths) {
-  const folders = paths.map((path) => path.split("/").slice(0, -1));
-  let shared = 0;
-  while (folders.length && folders.every((f) => f.length > shared && f[shared] === folders[0][shared])) shared++;
-  return paths.map((path) => path.split("/").slice(shared).join("/"));
-}
+const TITLES = { signal_rms: "activation gradient (RMS)", update_ratio: "update / weight" };
+
+/** A statistic's name as it is read. */
+export const title = (statistic) => TITLES[statistic] || statistic.replaceAll("_", " ");
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 

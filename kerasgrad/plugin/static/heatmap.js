@@ -1,10 +1,10 @@
 // The heat maps: one a run, layer (input on top) by step, one colour scale for all.
 
-import { arrow, cropped, h, number, plain, whole, within } from "./dom.js";
+import { arrow, h, number, plain, title, whole, within } from "./dom.js";
 import { colors, draw, layout, powers, rowTicks, steps } from "./look.js";
 import { endOf, raster, span } from "./raster.js";
 
-export const MARGIN = { l: 150, r: 74 };
+export const MARGIN = { l: 160, r: 92 };
 
 /** Makes the cards of the chosen runs, keeping those that are there. */
 export function cards(app, parent) {
@@ -15,7 +15,7 @@ export function cards(app, parent) {
     if (!card) {
       const readout = h("span", { class: "readout", role: "status" });
       const plot = h("div", { class: "plot heat", tabIndex: 0, role: "application" });
-      card = h("section", { class: "card" }, h("h3", {}, h("i", { class: "swatch" }), h("span", { class: "name" }), readout), plot);
+      card = h("section", { class: "card" }, h("h3", {}, h("i", { class: "swatch" }), h("span", { class: "name" }), h("span", { class: "ill" }), readout), plot);
       card.dataset.run = run.name;
       card.readout = readout;
       card.plot = plot;
@@ -24,9 +24,12 @@ export function cards(app, parent) {
     }
     card.querySelector(".swatch").style.background = app.color(run);
     card.querySelector(".name").textContent = run.label;
+    const ill = card.querySelector(".ill");
+    ill.textContent = illness(app, run);
+    ill.className = `ill ${app.root(run)?.severity || ""}`;
     card.plot.setAttribute(
       "aria-label",
-      `${app.statistic().name} of ${run.label}, layers by steps. Left and right move the step, up and down the layer, Enter opens it.`,
+      `${title(app.statistic().name)} of ${run.label}, layers by steps. Left and right move the step, up and down the layer, Enter opens it.`,
     );
     if (parent.children[i] !== card) parent.insertBefore(card, parent.children[i] || null);
     return card;
@@ -40,7 +43,7 @@ export function drawAll(app, parent, tables) {
   const given = app.shown().map((run) => tables.get(run.name)).filter(Boolean);
   const scale = span(given, logarithmic, app.listing.lowest_decades);
   app.scale = scale;
-  const tallest = [380, 190, 130][Math.min(made.length, 3) - 1] * (window.innerHeight > 850 ? 1.4 : 1);
+  const tallest = [270, 150, 80][Math.min(made.length, 3) - 1] * (window.innerHeight > 850 ? 1.9 : 1);
   app.shown().forEach((run, i) => {
     const card = made[i];
     const rows = app.rows(run);
@@ -48,33 +51,36 @@ export function drawAll(app, parent, tables) {
     card.classList.toggle("empty", !table || !rows.length);
     if (!table || !rows.length) {
       window.Plotly.purge(card.plot);
-      card.plot.textContent = table ? "No layer matches the filter." : `This run has no ${app.statistic().name}.`;
+      card.plot.textContent = table ? "No layer matches the filter." : `This run has no ${title(app.statistic().name)}.`;
       return;
     }
-    card.plot.style.height = `${Math.min(tallest, Math.max(100, rows.length * 13 + 24))}px`;
-    drawOne(app, card, run, table, rows, scale, i === 0);
+    const last = i === made.length - 1;
+    card.plot.style.height = `${Math.min(tallest, Math.max(74, rows.length * 13 + 24)) + (last ? 14 : 0)}px`;
+    drawOne(app, card, run, table, rows, scale, { withBar: i === 0, last });
   });
 }
 
-function drawOne(app, card, run, table, rows, [low, high], withBar) {
+function drawOne(app, card, run, table, rows, [low, high], { withBar, last }) {
   const { plot } = card;
   const c = colors(app.dark);
   const logarithmic = app.logarithmic();
   const [from, to] = app.range();
-  const height = plot.clientHeight - 24;
+  const height = plot.clientHeight - (last ? 38 : 24);
   const columns = Math.max(50, plot.clientWidth - MARGIN.l - MARGIN.r);
   const { x0, dx, cells, bad } = raster(table, rows, { from, to, columns, logarithmic, bottom: low });
   const names = app.names(run);
   const common = { type: "heatmap", x0, dx, y0: 0, dy: 1, hoverinfo: "none", zsmooth: false };
   const bar = { thickness: 10, xpad: 3, outlinewidth: 0, len: 1, ...(logarithmic ? powers(low, high, Math.max(2, height / 18)) : { nticks: 5 }) };
+  bar.title = { text: title(app.statistic().name), side: "right", font: { size: 10 } };
+  if (bar.title.text.length * 5.4 > height) bar.title.text = "";
   const traces = [
     { ...common, z: cells, zmin: low, zmax: high, colorscale: "Viridis", showscale: withBar, colorbar: bar },
   ];
   if (bad) traces.push({ ...common, z: bad, colorscale: [[0, c.bad], [1, c.bad]], zmin: 0, zmax: 1, showscale: false });
-  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(cropped(names[row], 23))), height);
+  const { tickvals, ticktext } = rowTicks(rows.map((row) => plain(names[row])), height);
   const figure = layout(app.dark, {
-    margin: { ...MARGIN, t: 4, b: 20 },
-    xaxis: steps(from, to),
+    margin: { ...MARGIN, t: 4, b: last ? 34 : 20 },
+    xaxis: steps(from, to, last ? { title: { text: "step", standoff: 2, font: { size: 11 } } } : {}),
     yaxis: { range: [rows.length - 0.5, -0.5], tickvals, ticktext, showgrid: false, fixedrange: true },
     shapes: marks(app, run, rows, table),
   });
@@ -110,13 +116,38 @@ export function ground(app, table) {
 export function marks(app, run, rows, table) {
   const c = colors(app.dark);
   const line = { color: c.line, width: 1 };
-  const shapes = ground(app, table);
+  const shapes = [...ground(app, table), ...outlines(app, run, rows, table)];
   const row = rows.findIndex((r) => run.schema.layers[r] === app.state.layer);
   if (row >= 0) {
     const box = { type: "rect", xref: "paper", x0: 0, x1: 1, y0: row - 0.5, y1: row + 0.5 };
     shapes.push({ ...box, line: { color: c.paper, width: 3 } }, { ...box, line });
   }
   return shapes;
+}
+
+/** Boxes around the rows that suffer, from the step on since which they do. */
+function outlines(app, run, rows, table) {
+  const ill = new Set(app.suffering(run));
+  const root = app.root(run);
+  const line = { color: colors(app.dark)[root?.severity] || colors(app.dark).line, width: 2 };
+  const x0 = root?.since ?? 0;
+  const boxes = [];
+  rows.forEach((r, y) => {
+    if (!ill.has(run.schema.layers[r])) return;
+    const before = boxes.at(-1);
+    if (before && before.y1 === y - 0.5) before.y1 = y + 0.5;
+    else boxes.push({ type: "rect", name: "ill", x0, x1: Math.max(x0 + 1, endOf(table)), y0: y - 0.5, y1: y + 0.5, line });
+  });
+  return boxes;
+}
+
+/** What a run suffers from and where, in a few words. */
+function illness(app, run) {
+  const root = app.root(run);
+  if (!root) return "";
+  const names = app.suffering(run).map((path) => run.labels[run.schema.layers.indexOf(path)]);
+  const where = names.length > 1 ? `: ${names[0]} to ${names.at(-1)}` : names.length ? `: ${names[0]}` : "";
+  return `${root.rule}${where}`;
 }
 
 /** Moves the marks without drawing the cells again. */
@@ -144,7 +175,7 @@ function read(app, card, place) {
   }
   const value = card.table.at(card.table.before(place.step), place.row);
   const said = Number.isNaN(value) ? "not examined" : number(value);
-  card.readout.textContent = `${place.layer} · step ${whole(place.step)} · ${app.statistic().name} ${said}`;
+  card.readout.textContent = `${place.layer} · step ${whole(place.step)} · ${title(app.statistic().name)} ${said}`;
 }
 
 function onKey(app, card, event) {

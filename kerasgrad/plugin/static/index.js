@@ -2,13 +2,18 @@
 
 import { App } from "./app.js";
 import * as charts from "./charts.js";
-import { listing, Store } from "./data.js";
-import { h, whole } from "./dom.js";
+import { listing, newest, Store } from "./data.js";
+import { h, title, whole } from "./dom.js";
 import * as heatmap from "./heatmap.js";
 import * as sidebar from "./sidebar.js";
 import * as address from "./state.js";
 
 const POLL_MILLISECONDS = 5000;
+const AT_ONCE = 4; // questions for figures of runs under way
+
+const FIRST_LINES = `import kerasgrad
+monitor = kerasgrad.GradientMonitor("logs/mine")
+model.fit(x, y, callbacks=[monitor])`;
 
 class Tab extends App {
   constructor(store, first) {
@@ -20,13 +25,20 @@ class Tab extends App {
   build() {
     const label = (text, ...children) => h("label", {}, text, ...children);
     const set = (name) => (event) => this.set({ [name]: event.target.value });
-    this.runs = h("ul", { class: "runs" });
+    this.figures = new Map(); // the newest ones by run, with the stamp that they are of
+    this.runs = h("table", { class: "runs" });
+    this.pattern = h("input", { id: "pattern", type: "search", placeholder: "part of a name", ariaLabel: "runs with", oninput: set("pattern") });
+    this.pattern.value = this.state.pattern;
     this.choice = h("select", { id: "statistic", onchange: (e) => this.set({ statistic: e.target.value, scale: "auto" }) });
     this.scaleChoice = h("select", { id: "scale", onchange: set("scale") });
-    for (const [value, text] of [["auto", "as usual"], ["log", "logarithmic"], ["linear", "linear"]]) {
+    for (const [value, text] of [["auto", "automatic"], ["linear", "linear"], ["log", "log"]]) {
       this.scaleChoice.append(h("option", { value }, text));
     }
-    this.filter = h("input", { id: "filter", type: "search", placeholder: "part of a name", oninput: set("filter") });
+    this.filter = h("input", { id: "filter", type: "search", placeholder: "part of a name, such as query", oninput: set("filter") });
+    this.filter.setAttribute("list", "kinds");
+    this.kinds = h("datalist", { id: "kinds" });
+    this.rowChoice = h("select", { id: "rows", onchange: set("rows") });
+    for (const [value, text] of [["auto", "automatic"], ["weights", "with weights"], ["all", "all"]]) this.rowChoice.append(h("option", { value }, text));
     this.bandChoice = h("select", { id: "band", onchange: set("band") });
     this.live = h("input", { id: "live", type: "checkbox", checked: true });
     this.findings = h("ul", { class: "findings" });
@@ -62,17 +74,20 @@ class Tab extends App {
         "aside",
         {},
         h("h2", {}, "Runs"),
-        this.runs,
+        this.pattern,
+        h("div", { class: "scroll" }, this.runs),
         h("h2", {}, "Findings"),
         this.findings,
         h("p", { class: "hint" }, "Judged while it trains; kerasgrad diagnose LOGDIR examines it anew."),
         this.missing,
-        h("h2", {}, "Colour"),
+        h("h2", {}, "Map"),
         label("statistic ", this.choice),
         this.formula,
         label("scale ", this.scaleChoice),
+        label("layers ", this.rowChoice),
         label("layers with ", this.filter),
-        label("healthy band of ", this.bandChoice),
+        this.kinds,
+        label("compare with baseline ", this.bandChoice),
         label(this.live, " live"),
       ),
       h(
@@ -82,7 +97,7 @@ class Tab extends App {
         card("Loss and gradient norm", this.overview),
         this.heats,
         h("div", { class: "stepper" }, label("step ", this.slider), this.stepText, this.whole, legend),
-        h("div", { class: "thirds" }, card(this.profileTitle, this.profile), card("Dead, dormant, zeros", this.units), card("Update / weight", this.ratio)),
+        h("div", { class: "thirds" }, card(this.profileTitle, this.profile), card("Dead, dormant, saturated, zeros", this.units), card("Update / weight", this.ratio)),
         this.time,
         this.detail,
       ),
@@ -129,7 +144,7 @@ class Tab extends App {
 
   chooseRow(row) {
     const focus = this.focus();
-    this.choose({ focus: focus.name, layer: focus.schema.layers[this.rows(focus)[row]], step: this.step() });
+    this.choose({ focus: focus.name, layer: focus.schema.layers[row], step: this.step() });
   }
 
   goTo(run, layer, step) {
@@ -174,8 +189,8 @@ class Tab extends App {
     });
   }
 
-  say(text) {
-    this.notice.textContent = text;
+  say(text, code = "") {
+    this.notice.replaceChildren(text, ...(code ? [h("pre", {}, code)] : []));
     this.notice.hidden = !text;
   }
 
@@ -184,7 +199,7 @@ class Tab extends App {
     const turn = ++this.turn;
     this.busy = true;
     this.drawControls();
-    if (!this.shown().length) return this.say(this.good().length ? "Choose a run." : "There is no run yet that can be shown.");
+    if (!this.shown().length) return this.say(this.good().length ? "Choose a run." : "There is no run yet that can be shown. As soon as one has made a step, it appears here:", this.good().length ? "" : FIRST_LINES);
     const chosen = this.statistic().name;
     const [overall, tables] = await Promise.all([this.fetch("overall"), this.fetch("layer", chosen)]);
     if (turn !== this.turn) return;
@@ -199,6 +214,24 @@ class Tab extends App {
     this.mark("ready");
     await this.drawRest(turn);
     if (turn === this.turn) this.mark("complete");
+    this.ask();
+  }
+
+  /** Asks for the newest figures of the listed runs, a few at once, and writes them into the list as they come. */
+  async ask() {
+    if (this.asking) return;
+    this.asking = true;
+    const stamp = (run) => `${run.last_step} ${run.wall_time}`;
+    const due = this.good().filter((run) => this.figures.get(run.name)?.stamp !== stamp(run));
+    for (let i = 0; i < due.length; i += AT_ONCE) {
+      await Promise.all(due.slice(i, i + AT_ONCE).map(async (run) => {
+        const figures = await newest(run).catch(() => ({}));
+        this.figures.set(run.name, { ...figures, stamp: stamp(run) });
+      }));
+      sidebar.runList(this, this.runs);
+    }
+    this.asking = false;
+    if (due.length) this.mark("listed");
   }
 
   mark(what) {
@@ -216,6 +249,9 @@ class Tab extends App {
     const { formula, unit } = this.statistic();
     this.formula.textContent = `${formula} [${unit}]`;
     this.scaleChoice.value = this.state.scale;
+    this.rowChoice.value = this.state.rows;
+    sidebar.kinds(this, this.kinds);
+    if (document.activeElement !== this.pattern) this.pattern.value = this.state.pattern;
     if (document.activeElement !== this.filter) this.filter.value = this.state.filter;
     this.whole.hidden = this.state.from === null;
     this.page.classList.toggle("nothing", !this.shown().length);
@@ -237,14 +273,15 @@ class Tab extends App {
 
   drawProfile() {
     const { name } = this.statistic();
-    this.profileTitle.textContent = `${name} through depth`;
+    this.profileTitle.textContent = `${title(name)} through depth`;
     const band = this.bandTable && this.bandTable.statistic === name && this.band() === this.bandTable.run ? this.bandTable : null;
     charts.profile(this, this.profile, this.tables, name, { logarithmic: this.logarithmic(), band });
   }
 
   drawBeside() {
     const usual = this.listing.usual_update_ratio;
-    charts.units(this, this.units, this.unitTables);
+    // After a click on another run these are still the old run's until its own are here: they are not put beside its names.
+    if (this.unitsOf === this.focus().name) charts.units(this, this.units, this.unitTables);
     charts.profile(this, this.ratio, this.ratios, "update_ratio", { logarithmic: true, usual });
   }
 
@@ -256,11 +293,12 @@ class Tab extends App {
       this.bandTable = { run: band, statistic: name, table: await this.store.table(band, "layer", name) };
       if (turn === this.turn) this.drawProfile();
     }
-    const kinds = ["dead_fraction", "dormant_fraction", "activation_zeros"].filter((kind) => focus.layer.includes(kind));
+    const kinds = ["dead_fraction", "dormant_fraction", "saturated_fraction", "activation_zeros"].filter((kind) => focus.layer.includes(kind));
     const unitTables = await Promise.all(kinds.map((kind) => this.store.table(focus, "layer", kind)));
     const ratios = await this.fetch("layer", "update_ratio");
     if (turn !== this.turn) return;
     this.unitTables = new Map(kinds.map((kind, i) => [kind, unitTables[i]]));
+    this.unitsOf = focus.name;
     this.ratios = ratios;
     this.drawBeside();
     await this.drawTime(turn);

@@ -5,8 +5,8 @@
 const RUN_COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#8700f0"];
 export const RUN_DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash"];
 
-const LIGHT = { text: "#212121", faint: "#616161", grid: "#e3e3e3", paper: "#ffffff", none: "#c9c9c9", bad: "#b4000f", line: "#000000" };
-const DARK = { text: "#eeeeee", faint: "#b0b0b0", grid: "#454545", paper: "#303030", none: "#5c5c5c", bad: "#b4000f", line: "#ffffff" };
+const LIGHT = { text: "#212121", faint: "#616161", grid: "#e3e3e3", paper: "#ffffff", none: "#c9c9c9", bad: "#b4000f", line: "#000000", error: "#ff2d55", warning: "#ff9f1c" };
+const DARK = { text: "#eeeeee", faint: "#b0b0b0", grid: "#454545", paper: "#303030", none: "#5c5c5c", bad: "#b4000f", line: "#ffffff", error: "#ff8fa3", warning: "#ffcf70" };
 
 /** The same in the dark, lighter. */
 const DARK_RUN_COLORS = ["#4aa3df", "#e69f00", "#1fbf92", "#dd8fc0", "#9ad4ff", "#ff7a33", "#ffffa5", "#964bff"];

@@ -3,11 +3,14 @@
 export const MOST_RUNS = 8;
 const PREFIX = "p.kerasgrad.";
 const DEFAULTS = {
-  runs: null, // names, null: the first ones
+  runs: null, // names, null: the sickest ones
+  pattern: "", // of the names of runs that are listed
+  order: "", // the column by which they are: run, loss, ratio, dead, steps; with a minus downwards; "": the worst first
   focus: "", // the run whose layers name the rows
   statistic: "signal_rms",
   scale: "auto", // auto, log, linear
   filter: "",
+  rows: "auto", // auto, all, weights
   step: null, // null: the newest
   layer: "",
   from: null,

@@ -18,11 +18,11 @@ from kerasgrad.taps.seams.functions import (
 )
 from kerasgrad.taps.seams.joints import Listener, installed, listening
 from kerasgrad.taps.seams.programs import assigned, same
-from kerasgrad.taps.seams.states import Moment, is_trainer, layers_of, name_of, own_variables, raw_variables, trained_as
+from kerasgrad.taps.seams.states import PythonState, is_trainer, layers_of, name_of, own_variables, raw_variables, trained_as
 
 __all__ = [
     "Listener",
-    "Moment",
+    "PythonState",
     "assigned",
     "can_be_inlined",
     "concrete",

@@ -25,7 +25,7 @@ _OF_FRAMEWORKS = ("keras", "tensorflow", "numpy", "builtins", "kerasgrad")
 
 
 @dataclass
-class Moment:
+class PythonState:
     """What the Python state was at one moment.
 
     Attributes:
@@ -37,7 +37,7 @@ class Moment:
     generators: list[Callable[[], Any]] = field(default_factory=list)
 
     @classmethod
-    def now(cls, model: keras.Model) -> Moment:
+    def now(cls, model: keras.Model) -> PythonState:
         """The state as it is; it keeps nothing alive."""
         moment = cls(generators=list(_settings(random, np.random)))
         for thing in _held_by(model):
@@ -49,7 +49,7 @@ class Moment:
     @contextlib.contextmanager
     def again(self, model: keras.Model) -> Iterator[None]:
         """Within it the state is that of then; afterwards it is what it was before."""
-        before = Moment.now(model)
+        before = PythonState.now(model)
         self._set()
         try:
             yield

@@ -20,9 +20,9 @@ import keras
 
 from kerasgrad.taps import seams
 from kerasgrad.taps.layers import below
-from kerasgrad.taps.seams import Moment
+from kerasgrad.taps.seams import PythonState
 
-_known: weakref.WeakKeyDictionary[Any, Moment] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, PythonState] = weakref.WeakKeyDictionary()
 """By graph of a model's own step, the state in which it was traced."""
 
 CHANGED = (
@@ -40,11 +40,11 @@ class _Noting(seams.Listener):
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
-        self.moment: Moment | None = None
+        self.moment: PythonState | None = None
 
     def on_run(self, run: Callable[..., Any], strategy: Any, function: Any, args: Any, kwargs: Any) -> Any:
         """See `seams.Listener`: every train function of Keras hands its step to a strategy first of all."""
-        self.moment = Moment.now(self.model)
+        self.moment = PythonState.now(self.model)
         return run(function, args, kwargs)
 
 
@@ -58,7 +58,7 @@ class _NotingLayers(_Noting):
         graph = seams.outermost_graph()
         if graph is not self.graph:
             first, self.graph = self.graph is None, graph
-            self.moment = self.moment if first and self.moment is not None else Moment.now(self.model)
+            self.moment = self.moment if first and self.moment is not None else PythonState.now(self.model)
         return call(*args, **kwargs)
 
 
@@ -92,7 +92,7 @@ def traced_for(model: keras.Model, function: Any, args: Any, kwargs: Any) -> Any
     noting = _NotingLayers(model)
     count = function.experimental_get_tracing_count()
     if count == 0:
-        noting.moment = Moment.now(model)
+        noting.moment = PythonState.now(model)
     return _noted(noting, lambda: seams.concrete(function, args, kwargs))
 
 
@@ -121,14 +121,14 @@ def like(model: keras.Model, program: Any, retrace: Retrace | None = None) -> It
         NotWatchedError: it was traced before, in a state that cannot be found again.
     """
     if program not in _known:
-        _known[program] = Moment.now(model) if retrace is None else _reconciled(model, program, retrace)
+        _known[program] = PythonState.now(model) if retrace is None else _reconciled(model, program, retrace)
     with _known[program].again(model):
         yield
 
 
-def _reconciled(model: keras.Model, program: Any, retrace: Retrace) -> Moment:
+def _reconciled(model: keras.Model, program: Any, retrace: Retrace) -> PythonState:
     """The state in which a graph was traced that nobody saw, as far as tracing again can tell."""
-    own, now = seams.own_variables(model), Moment.now(model)
+    own, now = seams.own_variables(model), PythonState.now(model)
     changed = seams.assigned(program, [v.value for v in own])
     trained = {id(v) for v in own if id(v.value) in changed}
     frozen = {id(v) for v in own if not v.trainable}
@@ -136,7 +136,7 @@ def _reconciled(model: keras.Model, program: Any, retrace: Retrace) -> Moment:
     failure: Exception | None = None
     for attempt in attempts:
         with now.again(model), seams.trained_as(model, attempt):
-            moment = Moment.now(model)
+            moment = PythonState.now(model)
             try:
                 fresh = retrace()
             except Exception as error:  # as of an optimizer that was built without what is trained now

@@ -9,8 +9,8 @@ import numpy as np
 
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.monitoring.progress import loss_name
-from kerasgrad.probes.asked import Verdict
-from kerasgrad.probes.asking import as_batch, preserved
+from kerasgrad.probes.audit_context import CheckResult
+from kerasgrad.probes.harness import as_batch, preserved
 from kerasgrad.probes.measuring import measure
 from kerasgrad.probes.numbers import bad, not_finite
 from kerasgrad.probes.tracing import is_weight_layer
@@ -26,7 +26,7 @@ SURE = 1e-5
 """Probabilities nearer to 0 or 1 than that are clipped by losses, and say little of what they were."""
 
 
-def of_sample(model: keras.Model, x: Any, *, y: Any) -> Verdict:
+def of_sample(model: keras.Model, x: Any, *, y: Any) -> CheckResult:
     """Numbers that are none, or else the loss of the predictions, and the order of the labels."""
     if x is None or y is None:
         return "there is no sample: audit(model, x=..., y=...)"
@@ -73,7 +73,7 @@ def _not_finite(model: keras.Model, data: tuple[Any, Any]) -> list[Finding]:
     return [Finding(rule="non_finite", severity=Severity.ERROR, summary=f"{said}.", remedies=tuple(spoiled))]
 
 
-def _loss_of_predictions(model: keras.Model, sample: tuple[Any, Any]) -> Verdict:
+def _loss_of_predictions(model: keras.Model, sample: tuple[Any, Any]) -> CheckResult:
     """Compares the model's own loss of a sample with that of what it predicts.
 
     Keras 3 computes cross-entropies from the logits that the last activation leaves behind on its output, whatever that

@@ -12,7 +12,7 @@ from kerasgrad.finding import Finding, Severity
 from kerasgrad.probes.tracing import Anatomy, Call, is_weight_layer
 from kerasgrad.taps.gradients import without_scaling
 
-Verdict = list[Finding] | str
+CheckResult = list[Finding] | str
 """Findings, none if all is well; or why it cannot be told."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasgrad.finding import Severity
 from kerasgrad.monitoring.progress import loss_name
-from kerasgrad.probes.asked import Asked, Verdict, found
+from kerasgrad.probes.audit_context import Asked, CheckResult, found
 from kerasgrad.rules.last_activation import misfit
 from kerasgrad.taps.activations import activation_of
 
@@ -30,7 +30,7 @@ SCHEDULED = (0, 10, 100, 1000, 10_000)
 ROUNDING = 1e-6
 
 
-def nothing_trainable(asked: Asked) -> Verdict:
+def nothing_trainable(asked: Asked) -> CheckResult:
     """A training that changes nothing."""
     if not asked.model.built:
         return "it is not built, so that it has no weights yet"
@@ -44,7 +44,7 @@ def nothing_trainable(asked: Asked) -> Verdict:
     return found(Severity.ERROR, f"{said}: a training changes nothing.", remedies=("unfreeze",))
 
 
-def last_activation(asked: Asked) -> Verdict:
+def last_activation(asked: Asked) -> CheckResult:
     """What the model ends in, against the loss."""
     loss, logits = loss_name(getattr(asked.model, "loss", None))
     if not loss:
@@ -63,7 +63,7 @@ def last_activation(asked: Asked) -> Verdict:
     return [] if severity is None else found(severity, said, paths=[call.path], remedies=remedies)
 
 
-def learning_rate(asked: Asked) -> Verdict:
+def learning_rate(asked: Asked) -> CheckResult:
     """The rate, of a schedule the largest, against what is usual for the optimizer: ten times off it may still learn."""
     optimizer = asked.optimizer
     name = type(optimizer).__name__.lower()
@@ -92,7 +92,7 @@ def _rate(optimizer: Any) -> float:
     return float(np.asarray(optimizer.learning_rate))
 
 
-def small_batch(asked: Asked) -> Verdict:
+def small_batch(asked: Asked) -> CheckResult:
     """BatchNormalization of a handful of examples."""
     layers = [
         c.path for c in asked.anatomy.calls if isinstance(c.layer, keras.layers.BatchNormalization) and c.layer.trainable

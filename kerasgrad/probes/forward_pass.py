@@ -11,26 +11,26 @@ import numpy as np
 import tensorflow as tf
 
 from kerasgrad.probes.tracing import Call, called, choice, named, not_of_each
-from kerasgrad.taps.collector import Layers
+from kerasgrad.taps.collector import LayerChoice
 from kerasgrad.views.text import few
 
 LOOKING_UP = (
     keras.layers.Embedding, keras.layers.CategoryEncoding, keras.layers.Discretization, keras.layers.IntegerLookup,
     keras.layers.Hashing,
 )  # fmt: skip
-"""Layers that take their input for integers even where Keras hands it to them as floats, its default for an input."""
+"""LayerChoice that take their input for integers even where Keras hands it to them as floats, its default for an input."""
 
 
 @dataclass
-class Way:
+class ForwardPass:
     """One forward pass: what the layers gave, and the tape that can differentiate it.
 
     Attributes:
         paths: of the layers that are compared, in the order in which they were called.
         calls: their calls.
-        nodes: where the way begins, and then what each layer gave, each a list of tensors. It begins with the inputs, all
+        nodes: where the passed begins, and then what each layer gave, each a list of tensors. It begins with the inputs, all
             of them together; in the place of integers, which have no derivative, stands what a layer makes of them.
-        examples: how many went the way.
+        examples: how many went the passed.
         tape: persistent.
         left_out: why some layers that were chosen are not compared, by path.
     """
@@ -49,7 +49,7 @@ class Way:
         return found
 
     def begins_at(self, row: int) -> bool:
-        """Whether the way begins with what this layer gives."""
+        """Whether the passed begins with what this layer gives."""
         return any(self.nodes[row][0] is tensor for tensor in self.nodes[0])
 
     def is_plain(self, row: int, random: np.random.Generator) -> bool:
@@ -73,7 +73,7 @@ class Net:
         layers: the choice, as in `GradientMonitor`.
     """
 
-    def __init__(self, model: keras.Model, layers: Layers) -> None:
+    def __init__(self, model: keras.Model, layers: LayerChoice) -> None:
         self._model, self._choice = model, layers
         self._selects = choice(layers)
 
@@ -82,7 +82,7 @@ class Net:
         """Whether the model takes batches of any size; a layer that keeps its state from batch to batch does not."""
         return not any(getattr(layer, "stateful", False) for layer in self._model._flatten_layers())
 
-    def forward(self, data: Any) -> Way:
+    def forward(self, data: Any) -> ForwardPass:
         """Runs the model on a batch, as `predict` does.
 
         Raises:
@@ -104,7 +104,7 @@ class Net:
             )
         begins = [call.outputs[0] for call in calls if _of_integers(call, examples)]
         nodes = [[*inputs, *begins], *(call.outputs for call in chosen.values())]
-        return Way(tuple(chosen), list(chosen.values()), nodes, examples, tape, left_out)
+        return ForwardPass(tuple(chosen), list(chosen.values()), nodes, examples, tape, left_out)
 
     def _as_declared(self, data: Any) -> Any:
         """Integers as the floats that the model would make of them, such as pixels."""

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kerasgrad.run import Run
-from kerasgrad.views import cells, text, writing
+from kerasgrad.views import heatmap_cells, text, writing
 from kerasgrad.views.labels import labels
 
 LABEL = 12
@@ -45,7 +45,7 @@ def side_by_side(runs: Mapping[str, Run], columns: int | None = None) -> str:
         box=box.SIMPLE_HEAD, title="Signal (RMS of dL/da) at each layer's output, the input on top", title_justify="left"
     )
     table.add_column("layer", justify="right", no_wrap=True)
-    rows = {name: learning(run) for name, run in runs.items()}
+    rows = {name: learning_rows(run) for name, run in runs.items()}
     shown = {name: newest(run, "signal_rms")[rows[name]] for name, run in runs.items()}
     for name in runs:
         table.add_column(writing.printable(name), justify="right", min_width=8)
@@ -71,7 +71,7 @@ def side_by_side(runs: Mapping[str, Run], columns: int | None = None) -> str:
     return text.plain(table, wide)
 
 
-def learning(run: Run) -> Any:
+def learning_rows(run: Run) -> Any:
     """Rows of the layers that own weights which mix units, int `[rows]` in depth order; all layers where none does.
 
     Normalisations have a row too, but their scales and offsets are as few as units: nets with and without them are compared
@@ -98,6 +98,6 @@ def newest(run: Run, statistic: str) -> Any:
         float64 `[layers]`: infinite where it was measured and is no number, NaN where there is none.
     """
     table = run.table(statistic, "layer").copy()
-    table[cells.bad(table, run.table(cells.witness(statistic), "layer"))] = np.inf
+    table[heatmap_cells.bad(table, run.table(heatmap_cells.witness(statistic), "layer"))] = np.inf
     kept = run.overall("loss_scale_overflow") != 1  # what loss scaling throws away says nothing
     return np.array([text.last(column) for column in (table[kept] if kept.any() else table).T])
