@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lint test test-all wheel notebooks bench clean
+.PHONY: help install demo lint test test-all wheel notebooks reference bench clean
 
 # What ruff and mypy look at: everything, or what has changed since the last commit where only some tests are asked for.
 ifneq ($(strip $(TESTS)),)
@@ -32,6 +32,7 @@ help:
 	@echo "make test-all  the same with the slow tests (up to 40 minutes)"
 	@echo "make wheel     builds the wheel, installs it into a clean environment with the newest versions and tries it there"
 	@echo "make notebooks renders the tutorials that have changed, with their pictures, into tutorials/notebooks"
+	@echo "make reference renews the pages of docs/ that come from the code: statistics and rules"
 	@echo "make bench     what watching costs: steps, budget, start, memory, growth (about an hour; keep the machine quiet)"
 	@echo "make install   only set up: $(VENV) with the exact versions of $(CONSTRAINTS)"
 	@echo "make clean     remove $(VENV), caches and build leavings; logs/ stays"
@@ -77,6 +78,9 @@ wheel:
 notebooks: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[docs]'
 	$(BIN)/python tutorials/render.py
+
+reference: $(INSTALLED)
+	PYTHONPATH=. $(BIN)/python docs/reference.py
 
 bench: $(INSTALLED)
 	for claim in sampled_steps_cost_little auto_keeps_its_budget starting_stays_cheap cost_grows_linearly; do \
