@@ -26,7 +26,9 @@ def statistics() -> str:
             heads = "| name | formula | unit | scale | moments | source |\n|---|---|---|---|---|---|"
             parts.append("\n".join([f"**{group}**\n", heads, *(_row(statistic) for statistic in members)]))
     own = catalogue.update_cosine
-    parts.append(f"## On request\n\n`GradientMonitor(statistics=[kerasgrad.catalogue.{own.name}])`: {own.formula}. {own.source}.")
+    parts.append(
+        f"## On request\n\n`GradientMonitor(statistics=[kerasgrad.catalogue.{own.name}])`: {own.formula}. {own.source}."
+    )
     example = inspect.cleandoc(inspect.getdoc(catalogue.Statistic) or "").partition("Example:")[2]
     parts.append(f"## One of your own\n\n```python\n{_code(example)}\n```")
     return "\n\n".join(parts) + "\n"

@@ -15,6 +15,7 @@ import pytest
 from grid import BATCH, GRID
 
 import kerasgrad
+from kerasgrad.catalogue import update_cosine
 from kerasgrad.finding import Finding, Severity
 from kerasgrad.monitoring.schedule import Every
 from kerasgrad.rules import rule
@@ -96,6 +97,14 @@ OPTIONS = {
     "histograms": Option(
         [(False, lambda w: not w.monitor.run.schema.bins), (True, lambda w: w.monitor.run.histogram("dense").sum() > 0)], []
     ),
+    "statistics": Option(
+        [
+            ((), lambda w: not w.monitor.run.schema.statistics),
+            ([update_cosine], lambda w: bool(np.isfinite(w.monitor.run.table("update_cosine", "layer")[1:]).all())),
+        ],
+        [(update_cosine, TypeError, "takes a list"), (["update_cosine"], TypeError, "takes a list")],
+        {"update_freq": 1},
+    ),
     "log_metrics": Option(
         [(False, lambda w: set(w.history) == {"loss", "accuracy"}), (True, lambda w: w.history["gradient_norm"][-1] > 0)], []
     ),
@@ -176,7 +185,7 @@ def test_what_is_accepted_has_its_effect(
     case, monitor = net(), kerasgrad.GradientMonitor(**settings(name, value, folder))
     given = {"batch_size": BATCH, "epochs": EPOCHS, "shuffle": False, "verbose": 0, "callbacks": [monitor]}
     fitted = case.model.fit(case.x, case.y, **given)
-    assert monitor._failure is None
+    assert monitor.failure is None
     assert holds(Watched(monitor, fitted.history, capsys.readouterr().out, folder)), f"{name}={value!r}"
 
 

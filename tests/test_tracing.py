@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 import kerasgrad
-from kerasgrad.taps import moments, train_step
+from kerasgrad.taps import trace_state, train_step
 
 X = np.random.default_rng(0).standard_normal((64, 4)).astype("float32")
 Y = X[:, :1] - X[:, 1:2]
@@ -80,10 +80,10 @@ def test_what_is_trained_in_truth_is_read_off_the_graph() -> None:
     """The GAN idiom of old: the discriminator was traced before it was frozen for the combined model."""
     model = stack("base")
     model.compile("adam", "mse")
-    assert not moments.trained_in_truth(model)
+    assert not trace_state.trained_in_truth(model)
     model.train_on_batch(X, Y)
     model.trainable = False
-    assert moments.trained_in_truth(model) == {id(v) for v in model.variables} and not model.trainable_variables
+    assert trace_state.trained_in_truth(model) == {id(v) for v in model.variables} and not model.trainable_variables
 
 
 def test_compiled_again_nothing_is_stale() -> None:
