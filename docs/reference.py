@@ -44,7 +44,8 @@ def _row(statistic: catalogue.Statistic) -> str:
 
 def _code(example: str) -> str:
     lines = [line.strip() for line in example.strip().splitlines()]
-    return "\n".join(line[4:] for line in lines if line.startswith((">>> ", "... ")))
+    code = [line[4:] for line in lines if line.startswith((">>> ", "... "))]
+    return "\n".join(f"{line}\n" if line.startswith("from ") else line for line in code)
 
 
 def ailments() -> str:

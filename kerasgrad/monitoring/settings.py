@@ -78,7 +78,7 @@ def check_statistics(statistics: object) -> tuple[Statistic, ...]:
     taken = {(s.of, s.name) for s in catalogue.STATISTICS}
     for statistic in statistics:
         if not isinstance(statistic, Statistic):
-            raise TypeError(f"`statistics` takes a list of kerasgrad.catalogue.Statistic. Received in it: {statistic!r}")
+            raise TypeError(f"`statistics` takes a list of kerasgrad.catalogue.Statistic. Received: {statistics=}")
         if (statistic.of, statistic.name) in taken:
             raise ValueError(f"There is a statistic of a {statistic.of} of that name already. Received: {statistic.name!r}")
         taken.add((statistic.of, statistic.name))
