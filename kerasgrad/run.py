@@ -292,3 +292,9 @@ class Run:
             for (of, name), table in self._tables.items()
         ]
         return pandas.concat(frames, ignore_index=True)
+
+    def to_csv(self, path: str | os.PathLike[str], *, wide: bool = False) -> None:
+        """Writes all numbers as CSV: one number a line, or with `wide` one step a line; see `kerasgrad.views.export`."""
+        from kerasgrad.views import export
+
+        export.to_csv(self, path, wide=wide)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -226,11 +227,20 @@ class TestExport:
         for step in range(3):
             run.append(board.sample(step, 2))
         run.table("signal_rms", "layer")[1] = np.nan, np.inf
-        export.to_csv(run, tmp_path / "run.csv", wide=True)
+        run.to_csv(tmp_path / "run.csv", wide=True)
         rows = list(csv.DictReader(io.StringIO((tmp_path / "run.csv").read_text(encoding="utf-8"))))
         assert [row["layer/a,b/signal_rms"] == "" for row in rows] == [False, True, False]
         assert rows[1]["layer/c/signal_rms"] == "inf"
         assert not [name for name in rows[0] if "saturated" in name], "never measured"
+
+    def test_a_statistic_of_ones_own_is_in_it(self, tmp_path: Path) -> None:
+        own = {"name": "skew", "of": "layer", "unit": "1", "formula": "E x^3", "scale": "linear", "group": "mine"}
+        run = Run(dataclasses.replace(board.schema(("a", "b")), statistics=(own,)))
+        run.append(board.sample(0, 2))
+        run.table("skew", "layer")[:] = 0.5, 0.25
+        run.to_csv(tmp_path / "run.csv", wide=True)
+        (row,) = csv.DictReader(io.StringIO((tmp_path / "run.csv").read_text(encoding="utf-8")))
+        assert (row["layer/a/skew"], row["layer/b/skew"]) == ("0.5", "0.25")
 
     def test_into_a_pipe(self, logs: Path) -> None:
         done = run("export", str(logs / "one"))

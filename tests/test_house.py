@@ -56,6 +56,7 @@ DOORS = {
     ("kerasgrad.run", "Run.load"): {"kerasgrad.events"},
     ("kerasgrad.run", "Run.__repr__"): {"kerasgrad.views.text"},
     ("kerasgrad.run", "Run._repr_html_"): {"kerasgrad.views.page"},
+    ("kerasgrad.run", "Run.to_csv"): {"kerasgrad.views.export"},
 }
 """The only functions that import what stands above them: late, by name, so that the nouns can be used alone."""
 GATE = ("kerasgrad", "__getattr__")

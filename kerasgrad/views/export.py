@@ -80,13 +80,13 @@ def columns(run: Run, *, wide: bool = False) -> dict[str, Any]:
 
 def _series(run: Run) -> Iterator[tuple[str, str, str, Any]]:
     """Kind, statistic, row and numbers of everything that the run has."""
-    rows = {"layer": run.layers, "variable": run.variables, "overall": ("model",)}
-    for statistic in catalogue.STATISTICS:
-        table = run.table(statistic.name, statistic.of).reshape(len(run), -1)
+    rows: dict[catalogue.Of, tuple[str, ...]] = {"layer": run.layers, "variable": run.variables, "overall": ("model",)}
+    for of, name in ((kind, name) for kind in rows for name in run.schema.names(kind)):
+        table = run.table(name, of).reshape(len(run), -1)
         if np.isnan(table).all():
             continue
-        for row, values in zip(rows[statistic.of], table.T, strict=True):
-            yield statistic.of, statistic.name, row, values
+        for row, values in zip(rows[of], table.T, strict=True):
+            yield of, name, row, values
 
 
 def _cell(value: Any) -> Any:

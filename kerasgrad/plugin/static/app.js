@@ -29,7 +29,8 @@ export class App {
   /** The gravest finding of a run that stands, the root before what follows from it; undefined if there is none. */
   root(run) {
     const standing = (run.findings || []).filter((finding) => finding.withdrawn == null && RANKS.includes(finding.severity));
-    return RANKS.map((severity) => standing.find((finding) => finding.severity === severity)).find(Boolean);
+    const roots = standing.filter((finding) => !finding.follows_from);
+    return RANKS.map((severity) => (roots.length ? roots : standing).find((finding) => finding.severity === severity)).find(Boolean);
   }
 
   /** The runs that can be shown, the sickest first. */

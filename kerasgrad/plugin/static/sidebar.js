@@ -163,10 +163,10 @@ export function findings(app, parent) {
   parent.replaceChildren(...(items.length ? items : [h("li", { class: "hint" }, none)]));
 }
 
-/** The gravest first, else as the rules put them: causes first; what was withdrawn comes last. */
+/** The gravest first, then what follows from it, else as the rules put them; what was withdrawn comes last. */
 function inRank(all) {
   const rank = ["error", "warning", "note"];
-  const place = (f) => (f.withdrawn == null ? 0 : 10) + rank.indexOf(f.severity);
+  const place = (f) => (f.withdrawn == null ? 0 : 20) + (f.follows_from ? 10 : 0) + rank.indexOf(f.severity);
   return [...all].sort((one, other) => place(one) - place(other));
 }
 
