@@ -79,7 +79,10 @@ class Statistic:
     Example:
         >>> from kerasgrad.catalogue import Moment, Statistic
         >>> mean_size = Statistic(
-        ...     "gradient_mean_size", "layer", "loss/weight", "sum |g| / n",
+        ...     "gradient_mean_size",
+        ...     "layer",
+        ...     "loss/weight",
+        ...     "sum |g| / n",
         ...     moments=("gradient.count", Moment("gradient", "size_sum", abs)),
         ...     finish=lambda m: m["gradient.size_sum"] / m["gradient.count"],
         ... )
