@@ -122,9 +122,3 @@ class Statistic:
         """What a reader must know of it, as plain strings for JSON."""
         fields = ("name", "of", "unit", "formula", "source", "scale", "group")
         return {field: getattr(self, field) for field in fields}
-
-    @classmethod
-    def described(cls, description: Mapping[str, str]) -> Statistic:
-        """The inverse of `describe`: a statistic that can be read and shown, not measured."""
-        fields = ("name", "of", "unit", "formula", "source", "scale", "group")
-        return cls(**{field: description[field] for field in fields if field in description})  # type: ignore[arg-type]

@@ -23,10 +23,6 @@ class Columns:
         """One column, `[..., rows]`."""
         return self.values[..., self.keys.index(key)]
 
-    def __contains__(self, key: str) -> bool:
-        """Whether there is a column of that name."""
-        return key in self.keys
-
     def __iter__(self) -> Iterator[str]:
         """The names."""
         return iter(self.keys)

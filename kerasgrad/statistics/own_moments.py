@@ -85,15 +85,19 @@ def own_moment(moment: Moment, rows: Sequence[Sequence[Measurable]]) -> Any:
     Returns:
         float64 `[rows]`; NaN for a row without a tensor.
     """
-    merge = tf.reduce_max if moment.merge == "max" else tf.reduce_sum
+    merge = _merge_of(moment)
     nothing = tf.constant(_NAN, tf.float64)
     found = [[_of_one(moment, one) for one in row if not moment.previous or one.before is not None] for row in rows]
     merged = [merge(tf.stack(numbers)) if numbers else nothing for numbers in found]
     return tf.stack(merged) if merged else tf.zeros([0], tf.float64)
 
 
+def _merge_of(moment: Moment) -> Any:
+    return tf.reduce_max if moment.merge == "max" else tf.reduce_sum
+
+
 def _of_one(moment: Moment, one: Measurable) -> Any:
-    merge = tf.reduce_max if moment.merge == "max" else tf.reduce_sum
+    merge = _merge_of(moment)
     tensors = [one.reading.tensor, one.before] if moment.previous else [one.reading.tensor]
     entries = tf.cast(_entries(moment, *(tf.cast(tensor, tf.float64) for tensor in tensors)), tf.float64)
     neutral = tf.constant(float("-inf") if moment.merge == "max" else 0.0, tf.float64)

@@ -7,17 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kerasgrad.catalogue import STATISTICS
+
 USUAL_UPDATE_RATIO = (1e-4, 1e-1)
 """Where the update-to-weight ratio usually is (TheDeepChecker); about 1e-3 in the middle of training (Karpathy 2022)."""
 
-SHARES = (
-    "gradient_zeros",
-    "activation_zeros",
-    "dead_fraction",
-    "dormant_fraction",
-    "dormant_signal_fraction",
-    "saturated_fraction",
-)
+SHARES = tuple(s.name for s in STATISTICS if s.of == "layer" and s.scale == "share")
 """Statistics from 0 to 1, drawn on a linear scale; the others are magnitudes over many orders."""
 
 BAD, NOT_EXAMINED = "#b4000f", "#c9c9c9"
